@@ -1,0 +1,1 @@
+"""lamlam: Limited Memory Language Models (arXiv 2505.15962), which keep their facts in a database."""

@@ -1,0 +1,1 @@
+"""The command line: one module a noun, each a thin mirror of the Python API."""
