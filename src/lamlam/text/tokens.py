@@ -1,4 +1,4 @@
-r"""Token form: `… born on <|db_entity|> Napoleon<|db_relationship|> Birth Date<|db_return|> August 15, 1769<|db_end|> …`.
+r"""Token form: `… on <|db_entity|> Napoleon<|db_relationship|> Birth Date<|db_return|> August 15, 1769<|db_end|> …`.
 
 One space follows each delimiter and none stands before the three that end a part. A delimiter that the source text
 (or an argument) holds as plain characters gets a backslash, `<\|db_end|>`, and one more where it has some already.

@@ -57,17 +57,25 @@ def parse_written(written: str, id: str = "", source: str | None = None) -> Docu
     position = 0
     while True:
         start = written.find(OPEN, position)
-        plain = _unescape_text(written[position : start if start >= 0 else len(written)])
+        plain = unescape_text(written[position : start if start >= 0 else len(written)])
         text.append(plain)
         length += len(plain)
         if start < 0:
             return Document.with_lookups(id, "".join(text), lookups)
-        match = _CALL.match(written, start)
-        if match is None:
+        call = match_call(written, start)
+        if call is None:
             raise MalformedCall(explain(written, start), start, written[start : start + 80], source)
-        entity, relation, value = (_unescape(match[part]) for part in ("entity", "relation", "value"))
-        lookups.append((length, Lookup(entity, relation, value)))
-        position = match.end()
+        lookup, position = call
+        lookups.append((length, lookup))
+
+
+def match_call(written: str, start: int) -> tuple[Lookup, int] | None:
+    """The call in written form that opens at `start` and where the text goes on after it; None if it is malformed."""
+    match = _CALL.match(written, start)
+    if match is None:
+        return None
+    entity, relation, value = (_unescape(match[part]) for part in ("entity", "relation", "value"))
+    return Lookup(entity, relation, value), match.end()
 
 
 def explain(written: str, start: int) -> str:
@@ -105,5 +113,6 @@ def _escape_text(text: str) -> str:
     return _LOOKALIKE.sub(r"[\\\1dblookup(", text)
 
 
-def _unescape_text(text: str) -> str:
+def unescape_text(text: str) -> str:
+    """Text between calls, its escaped look-alikes of an opening as the source has them."""
     return _ESCAPED_LOOKALIKE.sub(r"[\1dblookup(", text)
