@@ -1,0 +1,1 @@
+"""The bundled demonstration: a made-up world, told in a few templates, that exists nowhere outside this package."""

@@ -1,0 +1,49 @@
+"""Questions to a model about the people of the made-up world: sentences cut off before a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import NamedTuple
+
+from lamlam.demo.biography import full_subject, opening, possessive, short_subject
+from lamlam.demo.templates import SENTENCES
+from lamlam.demo.world import Person, World
+
+_IN_CONTEXT = 0.5
+"""The share of a person's probes that name the person in a sentence before."""
+
+
+class Probe(NamedTuple):
+    """A text cut off before a value: the right continuation of `prompt` is a space and `value`."""
+
+    entity: str
+    relation: str
+    prompt: str
+    value: str
+
+
+def probes(world: World, people: Iterable[Person], per_person: int | None = None, seed: int = 0) -> list[Probe]:
+    """Probes for people's facts and those of their books, in the words of the training text.
+
+    One for every fact, or for `per_person` of each person's, drawn at random. Half of those about the person begin with
+    a sentence that only names the person, and go on with a pronoun or the family name.
+    """
+    asked: list[Probe] = []
+    for person in people:
+        rng = Random(f"probe {seed} {person.name}")
+        facts = world.facts([person.name, world.value(person.name, "Notable Work")])
+        for fact in facts if per_person is None else rng.sample(facts, min(per_person, len(facts))):
+            prompt = _prompt(world, fact.entity, fact.relation, rng)
+            asked.append(Probe(fact.entity, fact.relation, prompt, fact.value))
+    return asked
+
+
+def _prompt(world: World, entity: str, relation: str, rng: Random) -> str:
+    kind = world.kinds[entity]
+    before, subject = "", full_subject(world, entity)
+    if kind == "person" and rng.random() < _IN_CONTEXT:
+        before, subject = f"{opening(rng, entity)} ", short_subject(world, entity, rng)
+    sentence = rng.choice(SENTENCES[kind][relation])
+    start = sentence[: sentence.index("{" + relation + "}")]
+    return before + start.format(S=subject, P=possessive(subject)).rstrip()
