@@ -6,6 +6,7 @@ A document never holds markup inside its text. Written form, token form and plai
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -81,9 +82,14 @@ def find_mention(text: str, at: int, value: str) -> Span | None:
     start = text.find(value, at, limit)
     while start >= 0:
         end = start + len(value)
-        cut_before = start > 0 and text[start - 1].isalnum() and value[0].isalnum()
-        cut_after = end < len(text) and text[end].isalnum() and value[-1].isalnum()
+        cut_before = start > 0 and _in_word(text[start - 1]) and _in_word(value[0])
+        cut_after = end < len(text) and _in_word(text[end]) and _in_word(value[-1])
         if not cut_before and not cut_after:
             return (start, end)
         start = text.find(value, start + 1, limit)
     return None
+
+
+def _in_word(char: str) -> bool:
+    """Whether the character is a letter, a digit, or a mark that belongs to one (an accent, an Indic vowel sign)."""
+    return char.isalnum() or (not char.isascii() and unicodedata.category(char).startswith("M"))

@@ -36,7 +36,7 @@ MANY_ARGUMENTS = "more than two arguments"
 NOT_CLOSED = "no ']' closes the call"
 UNBALANCED = "unbalanced brackets in the value"
 
-_ARROW = re.compile(r"\)\s*\]?\s*->\s*")
+_ARROW = re.compile(r"\)\s*(?:\]\s*)?->\s*")
 # A quote that no backslash escapes, a comma, another quote: where the entity ends and the relation begins.
 _BETWEEN_ARGUMENTS = re.compile(r"(?<!\\)(?:\\\\)*(['\"])\s*,\s*(['\"])")
 _BRACKET = re.compile(r"\\.|[\[\]]")
@@ -194,8 +194,9 @@ def read_peer(path: str | Path, report: PeerReport | None = None) -> Iterator[Do
 def write_peer(documents: Iterable[Document], path: str | Path) -> int:
     """Write the peer's corpus file, and return how many documents it holds.
 
-    Each example also carries our `id`, and what else is in `meta` under `meta`. The file's own metadata are gathered from the documents, so
-    the same documents give the same file. Spans are not written: reading finds them again.
+    Each example also carries our `id`, and under `meta` what else a document's `meta` holds. The file's own metadata
+    are gathered from the documents, so the same documents give the same file. Spans are not written: reading finds
+    them again.
     Raises `LamlamError` for a document that UTF-8 or JSON cannot hold.
     """
     gathered: dict[str, set[str]] = {name: set() for name in ("original_dataset", "model_id", "prompt_id")}

@@ -80,8 +80,8 @@ def match_call(written: str, start: int) -> tuple[Lookup, int] | None:
 
 def explain(written: str, start: int) -> str:
     """Why the call that opens at `start` is not in written form: a short phrase to show and to count."""
-    end = written.find("\n", start)
-    line = written[start : end if end >= 0 else len(written)]
+    line = written[start:].partition("\n")[0]
+    line = OPEN + line[len(OPEN) :].partition(OPEN)[0]  # the arrow of the next call is not this one's
     if " -> " not in line:
         return "no ' -> ' and value after the arguments"
     arguments, _, rest = line.partition(" -> ")
