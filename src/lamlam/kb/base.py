@@ -1,0 +1,289 @@
+"""KnowledgeBase: facts by (entity, relation), found even when misspelt, never when in doubt, and forgotten for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, overload
+
+from lamlam.errors import LamlamError
+from lamlam.kb.fact import Added, Candidate, Change, Fact, Forgotten, Match, Resolution
+from lamlam.kb.names import normalise, unusable
+from lamlam.kb.resolve import Found, near_entities, resolve_entity, resolve_relation
+from lamlam.kb.store import Named, Selection, Store
+from lamlam.text import Document
+
+
+class KnowledgeBase:
+    """A base of facts. Open one with `KnowledgeBase.open`; close it, or use it in a `with` block.
+
+    It may be used from several threads at once. Iterating gives all facts by entity and relation; the values of one
+    (entity, relation) come by `Fact.rank`, then most asserted first, then by text, whatever order they came in.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @classmethod
+    def open(cls, path: str | Path, create: bool = False) -> KnowledgeBase:
+        """The base at `path`, one SQLite file; with `create`, an empty one is made where there is none.
+
+        Raises `LamlamError` for anything that is not a base of this version.
+        """
+        scheme, separator, _ = str(path).partition("://")
+        if separator:
+            if scheme in ("postgresql", "postgres"):
+                raise LamlamError("bases in PostgreSQL are not built yet; give the path of a file for now")
+            raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file")
+        # Here, so that whatever only handles Facts and Matches does not load a store.
+        from lamlam.kb.sqlite import SqliteStore
+
+        store = SqliteStore(Path(path), create)
+        try:
+            store.finish_forgetting()
+        except BaseException:
+            store.close()
+            raise
+        return cls(store)
+
+    def add(
+        self, facts: Iterable[Fact], author: str | None = None, reason: str | None = None, force: bool = False
+    ) -> Added:
+        """Put facts in as one transaction and give the number of new ones: all, or none if one cannot be stored.
+
+        A fact that is there already (the same entity, relation and value) adds its source to the others. A forgotten
+        one is refused and counted in `.refused`; `force` brings it back.
+        """
+        return self._store.add(facts, author, reason, force)
+
+    def add_documents(
+        self, documents: Iterable[Document], author: str | None = None, reason: str | None = None, force: bool = False
+    ) -> Added:
+        """Put in the lookups of documents' calls, the document's id and the span of the value as their source.
+
+        Calls that cannot be facts (an empty value, say) are counted in `.unusable`.
+        """
+        unusable_calls = 0
+
+        def facts() -> Iterator[Fact]:
+            nonlocal unusable_calls
+            for document in documents:
+                source = document.id if unusable(document.id) is None else None
+                for call in document.calls:
+                    if any(unusable(part) is not None for part in call.lookup):
+                        unusable_calls += 1
+                    else:
+                        yield Fact(*call.lookup, source=source, span=call.span if source else None)
+
+        added = self.add(facts(), author, reason, force)
+        return Added(added, added.known, added.refused, unusable_calls)
+
+    @overload
+    def lookup(self, entity: str, relation: str, k: None = None) -> Match | None: ...
+    @overload
+    def lookup(self, entity: str, relation: str, k: int) -> list[Match]: ...
+    def lookup(self, entity: str, relation: str, k: int | None = None) -> Match | list[Match] | None:
+        """The fact for (entity, relation), or None where the base does not know, or cannot tell which one is meant.
+
+        With `k`, a list of up to `k` values in their declared order, empty where there is no match.
+        """
+        matches = self._matches(entity, relation, 1 if k is None else k)
+        if k is not None:
+            return matches
+        return matches[0] if matches else None
+
+    def lookup_many(self, queries: Iterable[tuple[str, str]]) -> list[Match | None]:
+        """`lookup` for each (entity, relation), in their order."""
+        return [self.lookup(entity, relation) for entity, relation in queries]
+
+    def resolve(self, entity: str, relation: str | None = None) -> Resolution:
+        """What the base takes a name for, or with `relation` one of that entity; and why, where it abstains."""
+        found = resolve_entity(self._store, entity)
+        if relation is not None and found.named is not None:
+            found = resolve_relation(self._store, found.named, relation)
+        return Resolution(found.named and found.named.name, found.score, found.how, found.why, found.candidates)
+
+    def candidates(self, entity: str, limit: int = 10) -> list[Candidate]:
+        """The entities nearest to a name with their scores, best first, those too far to be taken included."""
+        return near_entities(self._store, entity, limit)
+
+    def facts(self, entity: str) -> list[Match]:
+        """All facts of the entity that a name is resolved to; empty where it is to none."""
+        found = resolve_entity(self._store, entity)
+        if found.named is None:
+            return []
+        return [Match(fact, found.score, f"{found.how} entity") for fact in self._store.facts(found.named.id)]
+
+    def set(
+        self,
+        entity: str,
+        relation: str,
+        value: str,
+        author: str | None = None,
+        reason: str | None = None,
+        force: bool = False,
+    ) -> bool:
+        """Make `value` the only one of (entity, relation); False where it already is.
+
+        Other spellings of a key that is there, and aliases, are taken for it; misspellings are not. A forgotten key
+        takes another value, but not a forgotten one, and a forgotten entity takes none, unless with `force`.
+        """
+        named = self._written(entity)
+        if named is not None:
+            entity = named.name
+            own = resolve_relation(self._store, named, relation)
+            relation = own.named.name if own.named and own.how != "fuzzy" else relation
+        return self._store.set(Fact(entity, relation, value, author=author), author, reason, force)
+
+    def add_alias(
+        self, alias: str, entity: str, author: str | None = None, reason: str | None = None, force: bool = False
+    ) -> bool:
+        """Have lookups of `alias` find `entity`, which must be in the base; False where they already did."""
+        named = self._written(entity)
+        if named is None:
+            raise self._unknown(entity)
+        return self._store.add_alias(alias, named, author, reason, force)
+
+    def aliases(self, entity: str) -> list[str]:
+        """The aliases of the entity that a name is resolved to."""
+        found = resolve_entity(self._store, entity)
+        return self._store.aliases_of(found.named.id) if found.named else []
+
+    def forget(
+        self,
+        entity: str,
+        relation: str | None = None,
+        value: str | None = None,
+        dry_run: bool = False,
+        author: str | None = None,
+        reason: str | None = None,
+    ) -> Forgotten:
+        """Remove an entity, what is known for one of its relations, or one value, with every trace in the file.
+
+        Every spelling with the same normalised form goes too, and for a whole entity its aliases. Lookups of what
+        was forgotten, misspelt ones included, find nothing; `add` refuses it. With `dry_run`, nothing is removed.
+        Raises `LamlamError` where there is nothing of that name: what is not found cannot be forgotten.
+        """
+        if value is not None and relation is None:
+            raise LamlamError("to forget one value, say of which relation")
+        what = self._selection(entity, relation, value)
+        forgotten = self._store.forget(what, author, reason, dry_run=True)
+        if value is not None and not forgotten.facts and not forgotten.past:
+            raise LamlamError(f"({entity!r}, {relation!r}) does not have the value {value!r}; nothing was forgotten")
+        return forgotten if dry_run else self._store.forget(what, author, reason, dry_run=False)
+
+    def history(self, entity: str, relation: str | None = None) -> list[Change]:
+        """What happened to an entity's facts, oldest first; empty where the name is resolved to none."""
+        found = resolve_entity(self._store, entity)
+        if found.named is None:
+            return []
+        if relation is None:
+            return self._store.history(found.named.id, None)
+        normalised = normalise(relation) if unusable(relation) is None else ""
+        own = self._store.relations_of(found.named.id, past=True)
+        same = [named for named in own if named.name == relation] or [
+            named for named in own if normalise(named.name) == normalised
+        ]
+        return [change for named in same for change in self._store.history(found.named.id, named.id)]
+
+    def stats(self) -> dict[str, Any]:
+        """How many facts, entities, relations and so on there are, and the 20 relations with the most facts."""
+        return {**self._store.stats(), "top_relations": dict(self._store.top_relations(20))}
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, a line each; empty where nothing is."""
+        return self._store.check()
+
+    def close(self) -> None:
+        """Let go of the file. Closing twice does nothing."""
+        self._store.close()
+
+    def __enter__(self) -> KnowledgeBase:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __iter__(self) -> Iterator[Fact]:
+        return self._store.facts()
+
+    def __bool__(self) -> bool:
+        return True  # a base without facts is still a base: `if kb` asks whether there is one
+
+    def _matches(self, entity: str, relation: str, limit: int) -> list[Match]:
+        if limit < 1:
+            return []
+        try:
+            exact = self._store.exact(entity, relation, limit)
+        except UnicodeEncodeError:  # a lone surrogate, which no base can hold
+            return []
+        if exact:
+            return [Match(fact, 1.0, "exact entity, exact relation") for fact in exact]
+        found = resolve_entity(self._store, entity)
+        if found.named is None:
+            return []
+        own = resolve_relation(self._store, found.named, relation)
+        if own.named is None:
+            return []
+        score, how = found.score * own.score, f"{found.how} entity, {own.how} relation"
+        return [Match(fact, score, how) for fact in self._store.facts(found.named.id, own.named.id, limit)]
+
+    def _written(self, entity: str) -> Named | None:
+        """The entity that a person who writes means: misspelt names are new names, ambiguous ones an error."""
+        found = resolve_entity(self._store, entity)
+        if found.named is None and found.how in ("normalised", "alias"):
+            raise _ambiguous(entity, found)
+        return found.named if found.how in ("exact", "normalised", "alias") else None
+
+    def _selection(self, entity: str, relation: str | None, value: str | None) -> Selection:
+        """What `forget` is to remove: every entity of the same normalised name, or else the one of that alias."""
+        normalised = normalise(entity) if unusable(entity) is None else ""
+        entities = self._store.entities_normalised(normalised)
+        if not entities:
+            aliased = self._store.entities_aliased(normalised)
+            if len(aliased) > 1:
+                raise _ambiguous(entity, resolve_entity(self._store, entity))
+            entities = [same for named in aliased for same in self._store.entities_normalised(normalise(named.name))]
+        if not entities:
+            raise self._unknown(entity)
+        # A name under which an alias is filed as an entity of its own is another spelling of the same thing.
+        spelled: set[str] = set()
+        while (
+            more := {normalise(name) for named in entities for name in (named.name, *self._store.aliases_of(named.id))}
+            - spelled
+        ):
+            spelled |= more
+            known = {named.id for named in entities}
+            found = (named for name in sorted(more) for named in self._store.entities_normalised(name))
+            entities += [named for named in found if named.id not in known]
+        if relation is None:
+            return Selection(tuple(entities), frozenset(spelled))
+        wanted = normalise(relation)
+        own = {
+            named
+            for one in entities
+            for named in self._store.relations_of(one.id, past=True)
+            if normalise(named.name) == wanted
+        }
+        if not own:
+            there = sorted({named.name for one in entities for named in self._store.relations_of(one.id)})
+            raise LamlamError(f"{entity!r} has no {relation!r}, nothing was forgotten; it has {', '.join(there)}")
+        return Selection(
+            tuple(entities), frozenset(spelled), tuple(sorted(own)), None if value is None else normalise(value)
+        )
+
+    def _unknown(self, entity: str) -> LamlamError:
+        near = self.candidates(entity, 3)
+        hint = "; near it: " + ", ".join(f"{one.name} ({one.score:.2f})" for one in near) if near else ""
+        return LamlamError(f"there is no entity {entity[:80]!r} in the base{hint}")
+
+
+def _ambiguous(entity: str, found: Found) -> LamlamError:
+    names = ", ".join(repr(candidate.name) for candidate in found.candidates)
+    return LamlamError(f"{entity!r} may mean any of {names}; write one of them exactly")

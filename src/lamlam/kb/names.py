@@ -1,0 +1,103 @@
+"""Names as they are written, and the forms under which two spellings are the same name.
+
+`normalise` removes what never tells two names apart: case, diacritics, underscores, punctuation, a leading "the".
+What is left to judge (typos, word order, initials) is `lamlam.kb.similarity`'s.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from lamlam.errors import LamlamError
+
+LONGEST_FUZZY = 200
+"""Normalised names longer than this are found exactly or normalised only: a near miss of a paragraph is no typo."""
+
+_ACCENTS = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic; other scripts' marks are letters
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŋ": "n"}
+)
+_NOT_A_WORD = re.compile(r"[\W_]+")
+_APOSTROPHES = re.compile("['’‘ʼ`´]")
+_PARENTHESIS = re.compile(r"\s*\([^()]*\)\s*$")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def normalise(name: str) -> str:
+    """The form under which spellings of one name are equal; never empty for a name with a visible character."""
+    folded = unicodedata.normalize("NFKD", name).casefold()
+    folded = _ACCENTS.sub("", unicodedata.normalize("NFKD", folded)).translate(_LETTERS)
+    folded = unicodedata.normalize("NFC", folded)
+    # Only \w survives below; a combining sign of, say, Devanagari is not \w, so marks are kept by hand.
+    if folded.isascii():
+        words = _NOT_A_WORD.sub(" ", _APOSTROPHES.sub("", folded)).split()
+    else:
+        kept = "".join(
+            char if char.isalnum() or unicodedata.category(char)[0] == "M" else _gap(char) for char in folded
+        )
+        words = kept.split()
+    if len(words) > 1 and words[0] == "the":
+        del words[0]
+    # "!!!" is a band, "C++" is not "C": a name whose difference is all punctuation keeps it.
+    if not words or folded.rstrip().endswith(("+", "#")):
+        return " ".join(folded.split())
+    return " ".join(words)
+
+
+def without_parenthesis(name: str) -> str | None:
+    """`Mercury (planet)` as `Mercury`; None where the name does not end in a parenthesis after something else."""
+    bare = _PARENTHESIS.sub("", name)
+    return bare if bare != name and bare.strip() else None
+
+
+def deletions(word: str, depth: int) -> set[str]:
+    """`word` with at most `depth` characters left out: two words within `depth` edits of each other share one."""
+    found = level = {word}
+    for _ in range(depth):
+        level = {shorter[:i] + shorter[i + 1 :] for shorter in level for i in range(len(shorter))}
+        found = found | level
+    return found
+
+
+def spellings(normalised: str) -> set[str]:
+    """Keys that a name shares with everything the fuzzy stage would take for it.
+
+    A tombstone keeps these (as digests), so that a misspelt query for a forgotten name is recognised and does not
+    slide to a neighbour: all ways to leave out one or two characters, the words in sorted order, the first word or
+    its initial with the last.
+    """
+    words = normalised.split()
+    close = normalised.replace(" ", "")
+    # Deletions of two characters grow with the square of the length; long names get those of one.
+    keys = {"~" + key for key in deletions(close, 2 if len(close) <= 40 else 1)}
+    keys.add("s " + "".join(sorted(words)))
+    if len(words) > 1:
+        keys |= {f"{one[0]}. {other}" for one, other in ((words[0], words[-1]), (words[-1], words[0]))}
+    return keys
+
+
+def checked(text: str, what: str) -> str:
+    """`text` if it can be stored; raises `LamlamError` for what no store keeps: NUL, lone surrogates, nothing."""
+    if not isinstance(text, str):
+        raise LamlamError(f"the {what} of a fact must be text, not {type(text).__name__}: {text!r:.60}")
+    if not text.strip():
+        raise LamlamError(f"the {what} of a fact is empty; leave the fact out or give it a {what}")
+    if (reason := unusable(text)) is not None:
+        raise LamlamError(f"the {what} of a fact holds {reason}: {text[:60]!r}; remove it")
+    return text
+
+
+def unusable(text: str) -> str | None:
+    """Why `text` cannot be stored, as a short phrase, or None where it can."""
+    if not text.strip():
+        return "nothing but white space"
+    if "\0" in text:
+        return "a NUL character"
+    if _SURROGATE.search(text):
+        return "a lone surrogate"
+    return None
+
+
+def _gap(char: str) -> str:
+    return "" if _APOSTROPHES.match(char) else " "
