@@ -25,3 +25,7 @@ class MalformedCall(LamlamError):
         self.reason = reason
         self.offset = offset
         self.excerpt = excerpt
+
+
+class Stopped(KeyboardInterrupt):
+    """Work that was interrupted, and saved so that it can go on. The message is one line that says where it stands."""

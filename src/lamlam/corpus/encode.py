@@ -1,0 +1,43 @@
+"""A document as token ids, with its loss mask made here, before any window cuts it.
+
+The ids are those of the document's token form. `trained[i]` says whether token `i` is ever a target of the loss: the
+returned value and the token that closes a call never are, everything else is, the end of the document always
+(paper, "Pre-training": the loss leaves out the value and the closing token).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from lamlam.model import LookupTokenizer
+from lamlam.text import Document
+
+Kind = Literal["lmlm", "standard"]
+"""What a model is trained on: `lmlm`, text with its calls; `standard`, the same text without them."""
+
+
+class EncodedDocument(NamedTuple):
+    """`ids[i]` is a token, `trained[i]` whether it is a target. Both hold the end token, neither the start token."""
+
+    ids: list[int]
+    trained: list[bool]
+
+
+def encode_document(document: Document, tokenizer: LookupTokenizer, kind: Kind = "lmlm") -> EncodedDocument:
+    """The document's token ids and loss mask, its end-of-text token last."""
+    pieces: list[tuple[list[int], bool]] = []
+    space = ""  # one space stands between a call and what follows it
+    position = 0
+    for call in document.calls if kind == "lmlm" else ():
+        text = space + document.text[position : call.at]
+        pieces += [
+            (tokenizer.encode_text(text, first=not space), True),
+            (tokenizer.encode_query(call.lookup.entity, call.lookup.relation), True),
+            (tokenizer.encode_answer(call.lookup.value), False),
+        ]
+        position, space = call.at, " "
+    pieces.append((tokenizer.encode_text(space + document.text[position:], first=not space), True))
+    pieces.append(([tokenizer.eos_id], True))
+    ids = [token for piece, _ in pieces for token in piece]
+    trained = [train for piece, train in pieces for _ in piece]
+    return EncodedDocument(ids, trained)

@@ -1,0 +1,143 @@
+"""Documents → a shard folder: token ids and their loss mask, ready to be memory-mapped.
+
+A shard folder holds, for each shard `00000`, `00001` …, three NumPy arrays:
+
+    00000.tokens.npy     uint16 (uint32 for a vocabulary over 65,536), shape (tokens,): start, document, start, …
+    00000.trained.npy    uint8, one bit a token (`numpy.packbits`): is it a target of the loss?
+    00000.starts.npy     int64, shape (documents,): where each document begins
+
+and `shards.json`, which says how they were made, and `tokenizer/`. Documents follow one another whole; windows are cut
+when they are read (`lamlam.corpus.windows`), so one folder serves every context length.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lamlam.atomic import write_beside
+from lamlam.corpus.encode import Kind, encode_document
+from lamlam.errors import LamlamError
+from lamlam.model import LookupTokenizer
+from lamlam.text import Document
+
+FORMAT = 1
+SHARD_TOKENS = 50_000_000
+"""Tokens after which a new shard is begun: about 250 MB of memory while packing."""
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """What `shards.json` says of one shard; counts include start and end tokens."""
+
+    name: str
+    documents: int
+    tokens: int
+    trained: int
+
+
+@dataclass(frozen=True)
+class PackInfo:
+    """`shards.json`: how a shard folder was made."""
+
+    format: int
+    kind: Kind
+    tokenizer: str
+    vocab_size: int
+    shards: tuple[ShardInfo, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in all shards."""
+        return sum(shard.tokens for shard in self.shards)
+
+    @property
+    def trained(self) -> int:
+        """Tokens that are targets of the loss, in all shards."""
+        return sum(shard.trained for shard in self.shards)
+
+    @property
+    def documents(self) -> int:
+        """Documents in all shards."""
+        return sum(shard.documents for shard in self.shards)
+
+
+def pack(
+    documents: Iterable[Document],
+    folder: str | Path,
+    tokenizer: LookupTokenizer,
+    kind: Kind = "lmlm",
+    shard_tokens: int = SHARD_TOKENS,
+) -> PackInfo:
+    """Write `documents` as a shard folder; nothing is left behind if that fails. Memory is bounded by one shard.
+
+    LamlamError where there is no document at all.
+    """
+    shards: list[ShardInfo] = []
+    with write_beside(folder) as partial:
+        partial.mkdir()
+        shard = _Shard(tokenizer)
+        for document in documents:
+            shard.add(document, kind)
+            if len(shard.tokens) >= shard_tokens:
+                shards.append(shard.write(partial, len(shards)))
+                shard = _Shard(tokenizer)
+        if shard.starts:
+            shards.append(shard.write(partial, len(shards)))
+        if not shards:
+            raise LamlamError(f"nothing to pack into {folder}: the input holds no documents")
+        info = PackInfo(FORMAT, kind, tokenizer.fingerprint(), len(tokenizer), tuple(shards))
+        tokenizer.save(partial / "tokenizer")
+        (partial / "shards.json").write_text(json.dumps(asdict(info), indent=1))
+    return info
+
+
+def read_info(folder: str | Path) -> PackInfo:
+    """What `shards.json` of a shard folder says; LamlamError where there is none, or one of another format."""
+    path = Path(folder) / "shards.json"
+    try:
+        state = json.loads(path.read_text())
+        shards = tuple(ShardInfo(**shard) for shard in state.pop("shards"))
+        info = PackInfo(**state, shards=shards)
+    except FileNotFoundError:
+        raise LamlamError(
+            f"{folder} is not a shard folder: no shards.json in it; make one with `lamlam pack`"
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LamlamError(f"{path} cannot be read ({error}); pack the documents again") from error
+    if info.format != FORMAT:
+        raise LamlamError(f"{folder} has shard format {info.format}, this version reads {FORMAT}; pack again")
+    return info
+
+
+class _Shard:
+    """The shard being filled."""
+
+    def __init__(self, tokenizer: LookupTokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.tokens = array("I")
+        self.trained = bytearray()
+        self.starts: list[int] = []
+
+    def add(self, document: Document, kind: Kind) -> None:
+        encoded = encode_document(document, self.tokenizer, kind)
+        self.starts.append(len(self.tokens))
+        if self.tokenizer.start_id != self.tokenizer.eos_id or len(self.starts) == 1:
+            # Where one token both ends and starts a document, the end of the one before serves as the start.
+            self.tokens.append(self.tokenizer.start_id)
+            self.trained.append(False)
+        self.tokens.extend(encoded.ids)
+        self.trained.extend(encoded.trained)
+
+    def write(self, folder: Path, number: int) -> ShardInfo:
+        name = f"{number:05d}"
+        dtype = np.uint16 if len(self.tokenizer) <= 1 << 16 else np.uint32
+        np.save(folder / f"{name}.tokens.npy", np.asarray(self.tokens, dtype))
+        np.save(folder / f"{name}.trained.npy", np.packbits(np.frombuffer(self.trained, np.uint8)))
+        np.save(folder / f"{name}.starts.npy", np.asarray(self.starts, np.int64))
+        return ShardInfo(name, len(self.starts), len(self.tokens), sum(self.trained))
