@@ -26,7 +26,8 @@ MARGIN = 0.04
 NORMALISED, CASE, ALIAS = 0.97, 0.99, 0.96
 """Scores of what is found before the fuzzy stage: equal after `normalise`, equal but for case, equal to an alias."""
 
-_SWAPPED, _DOUBLED, _INSIDE, _EXCHANGED, _EDGE = 0.05, 0.04, 0.065, 0.12, 0.18
+_SWAPPED, _DOUBLED, _INSIDE, _EXCHANGED, _EDGE = 0.055, 0.04, 0.065, 0.12, 0.18
+_TWO_INSIDE, _ALONE = 0.14, 1.5
 _KNOWN_WORD = 0.08  # the misspelt word is itself a word of the base's names, so perhaps no typo at all
 _COMMA, _ORDER, _SPACING = 0.02, 0.06, 0.03
 _INITIAL, _MIDDLE_INITIAL, _PARENTHESIS, _ARTICLE = 0.05, 0.06, 0.06, 0.04
@@ -101,12 +102,15 @@ def _aligned(wanted: list[str], there: list[str], is_word: IsWord) -> float:
             continue
         word_cost, word_edits = _word_cost(one, other)
         edits += word_edits
-        cost += word_cost + (_KNOWN_WORD if is_word(one) else 0.0)
+        # A word that stands alone has no other to vouch for it: Gwazi is not Gazi.
+        cost += word_cost * (_ALONE if len(there) == 1 else 1) + (_KNOWN_WORD if is_word(one) else 0.0)
         if edits > 2 or cost > 1:
             return 0.0
     if initials:
-        # Initials stand for given names, so the last word has to be there in full and to be right.
-        if edits or len(wanted[-1]) < 3 or wanted[-1] != there[-1] or wanted[0][0] != there[0][0]:
+        # Initials stand for given names, so the last word has to be there in full and to be right. One initial in
+        # the base stands for too many: "A. Long" is not any Ashley Long.
+        written_out = sum(len(one) > 1 and len(other) == 1 for one, other in zip(wanted, there, strict=True))
+        if edits or cost or written_out == 1 or len(wanted[-1]) < 3 or wanted[-1] != there[-1]:
             return 0.0
         cost += _INITIAL + 0.02 * initials
     return 1 - cost
@@ -124,7 +128,10 @@ def _word_cost(one: str, other: str) -> tuple[float, int]:
     if edits > 2 or (edits == 2 and short < 8):
         return 2.0, 9
     scale = min(2.0, max(0.75, 8 / long))
-    return (_edit_cost(one, other) if edits == 1 else 2 * _INSIDE + 0.01 if _inner(one, other) else 2.0) * scale, edits
+    if edits == 2:
+        return (_TWO_INSIDE * scale if _inner(one, other) else 2.0), edits
+    cost = _edit_cost(one, other)
+    return cost * (max(1.0, scale) if cost == _EDGE else scale), edits
 
 
 def _edit_cost(one: str, other: str) -> float:
