@@ -1,0 +1,162 @@
+"""The base against a slow, obvious reference: dictionaries, and a rule for what may be answered."""
+
+import shutil
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from lamlam.errors import LamlamError
+from lamlam.kb import Fact, KnowledgeBase
+from lamlam.kb.names import normalise, unusable
+
+TEXT = st.text(st.characters(), max_size=12) | st.sampled_from(["%", "_", "a b", "A_b", "\0", "\ud800", "", "The x"])
+USABLE = TEXT.filter(lambda text: unusable(text) is None)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(USABLE, USABLE, USABLE), max_size=15), st.lists(st.tuples(TEXT, TEXT), max_size=5))
+def test_every_fact_is_found_and_nothing_that_nobody_said(triples, queries):
+    said = defaultdict(set)
+    for entity, relation, value in triples:
+        said[entity, relation].add(value)
+    with tempfile.TemporaryDirectory() as folder, KnowledgeBase.open(Path(folder) / "facts.db", create=True) as kb:
+        assert kb.add(Fact(*triple) for triple in triples) == len(set(triples))
+        assert {(fact.entity, fact.relation, fact.value) for fact in kb} == set(triples)
+        for (entity, relation), values in said.items():
+            assert [match.fact.value for match in kb.lookup(entity, relation, k=99)] == sorted(values)
+        for entity, relation in queries:
+            match = kb.lookup(entity, relation)
+            if (entity, relation) not in said and match is not None:
+                assert match.score < 1
+                assert match.fact.value in said[match.fact.entity, match.fact.relation]
+        assert kb.check() == []
+
+
+ENTITIES = ["Ada Lovelace", "ADA LOVELACE", "Ada Lovelacce", "Alan Turing", "Apollo 11", "Apollo 12"]
+RELATIONS = ["Birth Date", "birth_date", "Birth Place", "Birth Dates"]
+VALUES = [f"value-{number}-{'xyzw'[number]}" for number in range(4)]
+KEYS = st.tuples(st.sampled_from(ENTITIES), st.sampled_from(RELATIONS))
+
+
+class Base(RuleBasedStateMachine):
+    """Facts and former facts as sets of triples, forgotten keys as a set of normalised tuples."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.kb = KnowledgeBase.open(self.folder / "facts.db", create=True)
+        self.live, self.past, self.forgotten = set(), set(), set()
+
+    def teardown(self):
+        assert self.kb.check() == []
+        self.kb.close()
+        shutil.rmtree(self.folder)
+
+    def is_forgotten(self, *triple):
+        parts = tuple(normalise(part) for part in triple)
+        return any(parts[:length] in self.forgotten for length in range(1, len(parts) + 1))
+
+    @rule(key=KEYS, value=st.sampled_from(VALUES))
+    def add(self, key, value):
+        triple = (*key, value)
+        added = self.kb.add([Fact(*triple)])
+        if self.is_forgotten(*triple):
+            assert (added, added.refused) == (0, 1)
+        else:
+            assert (added, added.known) == ((0, 1) if triple in self.live else (1, 0))
+            self.live.add(triple)
+
+    @rule(key=KEYS, value=st.sampled_from(VALUES))
+    def set(self, key, value):
+        entity = written(key[0], {triple[0] for triple in self.live | self.past})
+        relation = written(key[1], {triple[1] for triple in self.live if triple[0] == entity})
+        if entity is None or relation is None:
+            return  # either of two spellings may be meant
+        whole, _, value_key = (tuple(map(normalise, (entity, relation, value)))[:length] for length in (1, 2, 3))
+        try:
+            changed = self.kb.set(*key, value)
+        except LamlamError:
+            assert {whole, value_key} & self.forgotten
+            return
+        assert not {whole, value_key} & self.forgotten
+        there = {triple for triple in self.live if triple[:2] == (entity, relation)}
+        assert changed == (there != {(entity, relation, value)})
+        if changed:
+            self.past |= there
+            self.live = self.live - there | {(entity, relation, value)}
+
+    @rule(key=KEYS, value=st.none() | st.sampled_from(VALUES), whole=st.booleans())
+    def forget(self, key, value, whole):
+        entity, relation = normalise(key[0]), normalise(key[1])
+        gone = {
+            triple
+            for triple in self.live | self.past
+            if normalise(triple[0]) == entity
+            and (whole or (normalise(triple[1]) == relation and value in (None, triple[2])))
+        }
+        arguments = key[:1] if whole else (*key, value)
+        try:
+            told = self.kb.forget(*arguments)
+        except LamlamError:
+            assert not gone
+            return
+        assert {(fact.entity, fact.relation, fact.value) for fact in told.facts} == gone & self.live
+        self.live, self.past = self.live - gone, self.past - gone
+        self.forgotten |= {tuple(map(normalise, triple)) for triple in gone}
+        if whole:
+            self.forgotten.add((entity,))
+        elif value is None:
+            self.forgotten.add((entity, relation))
+        left = self.live | self.past
+        raw = b"".join(file.read_bytes() for file in self.folder.iterdir())
+        for column, names in enumerate((ENTITIES, RELATIONS, VALUES)):
+            used = {triple[column] for triple in left}
+            for name in names:
+                if not any(name in other for other in used):
+                    assert name.encode() not in raw
+
+    @rule(key=KEYS)
+    def lookup(self, key):
+        values = {triple[2] for triple in self.live if triple[:2] == key}
+        match = self.kb.lookup(*key)
+        if values:
+            assert (match.fact.value, match.score) == (min(values), 1.0)
+        elif match is not None:
+            fact = match.fact
+            assert (fact.entity, fact.relation, fact.value) in self.live
+            assert match.score < 1
+            same = [triple for triple in self.live if tuple(map(normalise, triple[:2])) == tuple(map(normalise, key))]
+            # Another spelling may answer for a key that was forgotten and then set anew; a neighbour may not.
+            assert same or not self.is_forgotten(*key)
+            assert "Apollo" not in key[0] or fact.entity == key[0]
+
+    @rule(entity=st.sampled_from(ENTITIES))
+    def history(self, entity):
+        if any(triple[0] == entity for triple in self.live | self.past):
+            told = self.kb.history(entity)
+            mentioned = {(c.relation, value) for c in told for value in (c.old, c.new) if value is not None}
+            assert mentioned == {triple[1:] for triple in self.live | self.past if triple[0] == entity}
+
+    @invariant()
+    def same_facts(self):
+        assert {(fact.entity, fact.relation, fact.value) for fact in self.kb} == self.live
+        assert len(self.kb) == len(self.live)
+
+
+def written(name, there):
+    """The spelling that is there; `name` itself where none is, None where several are."""
+    if name in there:
+        return name
+    same = {other for other in there if normalise(other) == normalise(name)}
+    same_case = {other for other in same if other.casefold() == name.casefold()}
+    if len(same) > 1 and len(same_case) != 1:
+        return None
+    return next(iter(same_case or same), name)
+
+
+TestBase = Base.TestCase
+TestBase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
