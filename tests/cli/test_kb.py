@@ -160,7 +160,8 @@ def test_bad_usage_is_2(lamlam, base):
 
 def test_asking_loads_neither_torch_nor_pyarrow(base):
     code = (
-        "import sys; sys.argv = ['lamlam', 'kb', 'get', sys.argv[1], 'Ada Lovelace']; from lamlam.cli.main import main\n"
+        "import sys; sys.argv = ['lamlam', 'kb', 'get', sys.argv[1], 'Ada Lovelace']\n"
+        "from lamlam.cli.main import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "print({'torch', 'pyarrow', 'transformers'} & set(sys.modules))"
     )

@@ -73,16 +73,18 @@ def test_a_file_cut_off(made, keep):
     assert "cut off" in refused(made)
 
 
-def test_a_damaged_page_is_found_by_check_or_by_reading(made):
+def test_damaged_pages_are_found_by_check_or_when_they_are_read(made):
     size = made.stat().st_size
     with made.open("r+b") as file:
         file.seek(size // 2)
         file.write(b"\xff" * (size // 4))
+    found = ""
     try:
         with KnowledgeBase.open(made) as kb:
-            assert kb.check()
+            found = " ".join(kb.check())
     except LamlamError as error:
-        assert "damaged" in str(error)
+        found = str(error)
+    assert "damaged" in found or "malformed" in found or "page" in found.lower()
 
 
 @pytest.mark.parametrize(("url", "says"), [("postgresql://h/db", "PostgreSQL"), ("http://h/db", "http://")])
