@@ -1,0 +1,128 @@
+"""The corrector's rules: calls that teach a model nothing, or something wrong, are taken out.
+
+A call is dropped for the first reason that holds, in this order:
+
+1. its entity or its value is empty;
+2. its value is the entity, or contains it: the answer is in the question;
+3. its relation is empty or too vague to ask by (`VAGUE`);
+4. the text says its value before the call: the model would learn it from there;
+5. within the document, and among the calls that are left, its entity and relation are asked for with several values:
+   no base can tell which one is meant (the "deterministic" criterion of Li et al. 2022, arXiv 2210.11165).
+
+Entities, relations and values are compared by `lamlam.kb.names.normalise`, so neither case nor punctuation tells two
+apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lamlam.annotate.mentions import first_mention
+from lamlam.kb.names import normalise
+from lamlam.text import Call, Document, Lookup
+from lamlam.text.written import render_call
+
+EMPTY = "the entity or the value is empty"
+SAME = "the value is or contains the entity"
+VAGUE_RELATION = "the relation is empty or too vague"
+SAID = "the text says the value before the call"
+SEVERAL = "several values for one entity and relation"
+
+VAGUE = frozenset(
+    [
+        *("about", "associated with", "attribute", "characteristic", "characteristics", "description", "detail"),
+        *("details", "example", "examples", "fact", "facts", "feature", "features", "has", "info", "information"),
+        *("is", "mention", "mentioned", "of", "other", "property", "related", "related to", "relation", "relation to"),
+        *("relationship", "thing", "topic", "value"),
+    ]
+)
+"""Relations, normalised, that do not say what is asked for."""
+
+EXAMPLES = 3
+"""How many dropped calls are kept as examples of a reason."""
+
+
+class Dropped(NamedTuple):
+    """A call that was taken out, and why."""
+
+    call: Call
+    reason: str
+
+
+class Corrected(NamedTuple):
+    """The document without its bad calls, and those calls in the order in which they were written."""
+
+    document: Document
+    dropped: list[Dropped]
+
+
+@dataclass
+class Corrections:
+    """What was kept and dropped, over many documents."""
+
+    documents: int = 0
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """The first few dropped calls of every reason, in written form, with their document's id."""
+
+    def add(self, corrected: Corrected) -> None:
+        """Count one document."""
+        self.documents += 1
+        self.kept += len(corrected.document.calls)
+        for call, reason in corrected.dropped:
+            self.dropped[reason] += 1
+            if self.dropped[reason] <= EXAMPLES:
+                self.examples[reason].append(f"{corrected.document.id}: {render_call(call.lookup)}")
+
+
+def correct(document: Document) -> Corrected:
+    """The document without the calls that break a rule; its text is untouched."""
+    said: dict[str, float] = {}  # value -> where its first mention ends, at infinity if there is none
+    reasons = [_reason(call, document.text, said) for call in document.calls]
+    values: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for call, reason in zip(document.calls, reasons, strict=True):
+        if reason is None:
+            values[_key(call.lookup)].add(normalise(call.lookup.value))
+    kept: list[Call] = []
+    dropped: list[Dropped] = []
+    for call, reason in zip(document.calls, reasons, strict=True):
+        if reason is None and len(values[_key(call.lookup)]) > 1:
+            reason = SEVERAL
+        if reason is None:
+            kept.append(call)
+        else:
+            dropped.append(Dropped(call, reason))
+    return Corrected(Document(document.id, document.text, tuple(kept), document.meta), dropped)
+
+
+def correct_all(documents: Iterable[Document], corrections: Corrections) -> Iterator[Document]:
+    """The documents one after another without their bad calls, which are counted in `corrections`."""
+    for document in documents:
+        corrected = correct(document)
+        corrections.add(corrected)
+        yield corrected.document
+
+
+def _reason(call: Call, text: str, said: dict[str, float]) -> str | None:
+    """Why the call by itself is bad; None if it is not. `said` is filled with what was searched for in the text."""
+    entity, relation, value = call.lookup
+    if not entity.strip() or not value.strip():
+        return EMPTY
+    if first_mention(normalise(value), normalise(entity)) is not None:
+        return SAME
+    if not relation.strip() or normalise(relation) in VAGUE:
+        return VAGUE_RELATION
+    if value not in said:
+        span = first_mention(text, value)
+        said[value] = math.inf if span is None else span[1]
+    # A call may stand inside its own value's mention; only what ends before the call was said before it.
+    return SAID if said[value] <= call.at else None
+
+
+def _key(lookup: Lookup) -> tuple[str, str]:
+    return normalise(lookup.entity), normalise(lookup.relation)

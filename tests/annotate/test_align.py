@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lamlam.annotate import Aligner
+from lamlam.errors import LamlamError
+from lamlam.kb import Fact, KnowledgeBase
+from lamlam.text import Call, Document, Lookup, parse, render
+
+ADA = [
+    Fact("Ada Lovelace", "Birth Year", "1815"),
+    Fact("Ada Lovelace", "Birth Place", "London"),
+    Fact("Ada Lovelace", "Employer", "University of London"),
+    Fact("Ada Lovelace", "Family Name", "Lovelace"),
+    Fact("Ada Lovelace", "Residence", "London"),
+]
+
+names = st.sampled_from(["Ada", "Ada L", "1", "15", "1815", "é", "e", "\u0301", "[dblookup(", "<|db_end|>", "a b", " "])
+texts = st.lists(names | st.sampled_from([" ", "\n", ".", "x"]), max_size=14).map("".join)
+
+
+def align(text: str, facts: list[Fact] = ADA, **meta: object) -> str:
+    (document,) = Aligner(facts).annotate([Document("d", text, (), meta)])
+    assert (document.id, document.text, document.meta) == ("d", text, meta)
+    return render(document)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        "Ada Lovelace ([Birth Year]1815) and 1815",
+        # whole words only, on any line
+        "Ada Lovelace 18151 1815a.\nIn [Birth Year]1815.",
+        # said before the subject is known: the reader has it already
+        "In 1815, Ada Lovelace. 1815",
+        # the longest of overlapping mentions; the value within the name is none
+        "Ada Lovelace, Lovelace, [Employer]University of London",
+        # the first of two relations
+        "Ada Lovelace: [Birth Place]London",
+        "",
+        "Nobody, 1815",
+    ],
+)
+def test_calls_stand_before_the_first_mention(expected):
+    values = {fact.relation: fact.value for fact in ADA}
+    written = re.sub(
+        r"\[(.*?)\]", lambda call: f"[dblookup('Ada Lovelace', '{call[1]}') -> {values[call[1]]}] ", expected
+    )
+    assert align(re.sub(r"\[.*?\]", "", expected), title="Ada Lovelace") == written
+
+
+def test_an_untitled_text_is_about_the_longest_name_it_starts_with():
+    facts = [Fact("Ada", "Born", "1815"), Fact("Ada Love", "Born", "1816"), *ADA]
+    assert "('Ada Lovelace', 'Birth Year')" in align("Ada Lovelace, 1815", facts)
+    assert "('Ada Love', 'Born')" in align("Ada Love, 1816", facts)
+    assert "('Ada', 'Born')" in align("Ada Lovely, 1815", facts)
+    assert "[dblookup" not in align("Adam, 1815", facts)
+    assert "[dblookup" not in align("Ada Lovelace, 1815", facts, title="Another Ada")
+
+
+def test_a_title_in_parentheses_is_said_without_them():
+    facts = [Fact("Mercury (planet)", "Moons", "none")]
+    assert align("Mercury has none", facts, title="Mercury (planet)") == (
+        "Mercury has [dblookup('Mercury (planet)', 'Moons') -> none] none"
+    )
+
+
+def test_calls_that_were_there_stay():
+    before = parse("Ada Lovelace of [dblookup('X', 'Y') -> University] University of London, 1815", id="d")
+    (document,) = Aligner(ADA).annotate([before])
+    assert [call.lookup.value for call in document.calls] == ["University", "London", "1815"]
+    assert document.calls[0] == before.calls[0]
+    assert list(Aligner(ADA).annotate([document])) == [document]
+
+
+def slow_mention(text: str, value: str) -> int:
+    """The obvious search: try every place; a word goes on where a letter, digit or mark meets one."""
+    word = re.compile(r"[^\W_]|[\u0300-\u036f]")
+    for at in range(len(text)):
+        end = at + len(value)
+        inside = (at and word.match(text[at - 1]) and word.match(text[at])) or (
+            end < len(text) and word.match(text[end - 1]) and word.match(text[end])
+        )
+        if text.startswith(value, at) and not inside:
+            return at
+    return -1
+
+
+@given(texts, st.lists(st.builds(Fact, names, st.just("R"), names), max_size=8), st.none() | names)
+def test_every_call_is_the_first_mention_of_a_fact_after_its_subject(text, facts, title):
+    (document,) = Aligner(facts).annotate([Document("d", text, (), {} if title is None else {"title": title})])
+    assert document.text == text
+    entities = {call.lookup.entity for call in document.calls}
+    assert len(entities) <= 1
+    end = 0
+    for call in document.calls:
+        entity, relation, value = call.lookup
+        assert Fact(entity, relation, value) in facts
+        assert entity == title or (title is None and text.startswith(entity))
+        assert call.span == (call.at, call.at + len(value))
+        assert call.at == slow_mention(text, value) >= slow_mention(text, entity) + len(entity)
+        assert call.at >= end
+        end = call.at + len(value)
+    # Nothing is missed: the longest value that may be called is.
+    if entities or title is not None:
+        subject = entities.pop() if entities else title
+        known = slow_mention(text, subject)
+        may = [
+            (-len(fact.value), slow_mention(text, fact.value), fact.value)
+            for fact in facts
+            if fact.entity == subject and fact.value.strip() and fact.entity.strip()
+            if known >= 0 and slow_mention(text, fact.value) >= known + len(subject)
+            if fact.value.casefold() not in subject.casefold()
+        ]
+        if may:
+            assert min(may)[2] in [call.lookup.value for call in document.calls]
+
+
+@pytest.mark.parametrize("header", ["entity,relation,value", "subject,relation,object"])
+def test_a_table_and_a_base_hold_the_same_facts(tmp_path, header):
+    (tmp_path / "facts.csv").write_text(f"{header}\nAda,Born,1815\n")
+    with KnowledgeBase.open(tmp_path / "facts.db", create=True) as kb:
+        kb.add([Fact("Ada", "Born", "1815")])
+    for name in ("facts.csv", "facts.db"):
+        (document,) = Aligner.from_file(tmp_path / name).annotate([Document("d", "Ada, 1815")])
+        assert document.calls == (Call(5, Lookup("Ada", "Born", "1815"), (5, 9)),)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("facts.csv", "entity,relation\nAda,Born\n", "has no column value"),
+        ("facts.csv", "entity,relation,value\n", "no facts in it"),
+        ("facts.parquet", "no Parquet", "cannot be read as Parquet"),
+        ("facts.db", "no base at all", "facts.db"),
+        ("missing.db", None, "missing.db: no such file"),
+    ],
+)
+def test_a_file_without_facts_is_one_clear_line(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(LamlamError, match=re.escape(message)) as caught:
+        Aligner.from_file(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
