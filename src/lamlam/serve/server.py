@@ -24,6 +24,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(app: FastAPI, listening: socket.socket) -> None:
     """Serve `app` on a socket from `listen`, and close it, until interrupted; open requests get a few seconds."""
-    config = uvicorn.Config(app, log_level="info", timeout_graceful_shutdown=_SECONDS_TO_FINISH)
+    # No access log: addresses hold what was asked of the base, and a log would outlive what is forgotten there.
+    config = uvicorn.Config(app, access_log=False, timeout_graceful_shutdown=_SECONDS_TO_FINISH)
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
