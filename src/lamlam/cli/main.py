@@ -5,11 +5,12 @@ Exit codes: 0 done; 1 a failure the user can mend, told in one line on standard 
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
-from lamlam.cli import convert, kb
+from lamlam.cli import annotate, convert, demo, evaluate, generate, kb, pack, pretrain, serve
 from lamlam.cli.terminal import fail
 from lamlam.errors import LamlamError
 
@@ -21,12 +22,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("annotate")(annotate.annotate)
+app.command("correct")(annotate.correct)
 app.command("convert")(convert.convert)
 app.add_typer(kb.app, name="kb")
+app.command("pack")(pack.pack)
+app.command("pretrain")(pretrain.pretrain)
+app.command("generate")(generate.generate)
+app.add_typer(evaluate.app, name="eval")
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
 
 
 def main() -> None:
     """Run the command line; the entry point of the `lamlam` script."""
+    # Progress is ours to show: transformers would draw a bar for every file it reads or writes.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         app()
     except LamlamError as error:

@@ -7,6 +7,7 @@ returned value and the token that closes a call never are, everything else is, t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from lamlam.model import LookupTokenizer
@@ -41,3 +42,11 @@ def encode_document(document: Document, tokenizer: LookupTokenizer, kind: Kind =
     ids = [token for piece, _ in pieces for token in piece]
     trained = [train for piece, train in pieces for _ in piece]
     return EncodedDocument(ids, trained)
+
+
+def tokenizer_texts(documents: Iterable[Document]) -> Iterator[str]:
+    """What a tokenizer for these documents is trained on: their text, and the parts of their calls."""
+    for document in documents:
+        yield document.text
+        for call in document.calls:
+            yield from (f" {part}" for part in call.lookup)

@@ -44,8 +44,7 @@ def decode(
 
     Without a base, rows must have been made with `max_lookups=0`.
     """
-    with torch.inference_mode():
-        yield from _Decoding(model, tokenizer, base, rows, policy, sampling).run()
+    yield from _Decoding(model, tokenizer, base, rows, policy, sampling).run()
 
 
 class _Decoding:
@@ -103,6 +102,7 @@ class _Decoding:
                 self.columns[number].append(self.seen.shape[1])
         return self._forward(inputs, seen, positions)
 
+    @torch.no_grad()  # here, since a generator must not leave the mode on in whoever iterates over it
     def _forward(self, inputs: torch.Tensor, seen: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         self.seen = torch.cat([self.seen, seen.to(self.device)], dim=1)
         output = self.model(

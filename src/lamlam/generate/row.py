@@ -15,7 +15,7 @@ from typing import Literal
 from lamlam.kb import Match
 from lamlam.model import LookupTokenizer
 
-MAX_QUERY_TOKENS = 128
+MAX_QUERY_TOKENS = 64
 """A call whose query is longer is taken back: a model that never closes a call would otherwise fill its window."""
 
 Outcome = Literal["answered", "unknown", "abstained"]

@@ -57,9 +57,7 @@ PRESETS: dict[str, Callable[..., PretrainedConfig]] = {
 def preset_config(name: str, tokenizer: LookupTokenizer) -> PretrainedConfig:
     """The configuration of preset `name` for this tokenizer's vocabulary; LamlamError for an unknown name."""
     if name not in PRESETS:
-        raise LamlamError(
-            f"no model preset {name!r}: choose {', '.join(PRESETS)}, or give a checkpoint's folder"
-        )
+        raise LamlamError(f"no model preset {name!r}: choose {', '.join(PRESETS)}, or give a checkpoint's folder")
     return PRESETS[name](
         vocab_size=len(tokenizer),
         bos_token_id=tokenizer.start_id,
