@@ -34,7 +34,7 @@ class Scale:
     people: int = 4000
     unseen: int = 200
     copies: int = 1
-    vocabulary: int = 512
+    vocabulary: int = 448
     """Small, so that names fall into pieces that come up often: a tiny model copies only what it has seen often."""
     steps: int = 700
     batch: int = 16

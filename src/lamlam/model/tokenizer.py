@@ -20,8 +20,8 @@ from lamlam.errors import LamlamError
 from lamlam.text.tokens import SPECIAL_TOKENS
 
 END_OF_TEXT = "<|endoftext|>"
-# Words with the space before them, digits one by one (so that a date is copied digit by digit), the rest in runs.
-_WORDS = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+# Words, and groups of up to three digits, each with the space before it; the rest in runs.
+_WORDS = r" ?\p{L}+| ?\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 class LookupTokenizer:
