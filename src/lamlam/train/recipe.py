@@ -64,7 +64,10 @@ def load_recipe(path: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         key, equals, value = override.partition("=")
         if not equals:
             raise LamlamError(f"cannot read {override!r} on the command line: write key=value")
-        values[key] = yaml.safe_load(value)
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise LamlamError(f"cannot read {override!r} on the command line: write key=value") from error
     return make_recipe(values, source=str(path))
 
 

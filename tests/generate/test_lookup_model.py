@@ -1,0 +1,195 @@
+"""`LookupModel`: generating and streaming agree, citations hold their values, and what is wrong is said."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lamlam.errors import LamlamError
+from lamlam.generate import Answered, Asked, LookupModel, Sampling, Text
+from lamlam.generate.prose import certain_text, prose
+from tests.generate.conftest import HashBase, make_model
+
+PROMPTS = ["Ada Lovelace was born on", "She wrote about", "", "é…"]
+SAMPLINGS = [Sampling(), Sampling(1.0, seed=1)]
+
+
+@pytest.fixture(autouse=True)
+def _short_queries(monkeypatch):
+    """Random models ramble within their calls: have those taken back soon, so that the tests are quick."""
+    monkeypatch.setattr("lamlam.generate.row.MAX_QUERY_TOKENS", 24)
+
+
+@pytest.fixture(scope="module")
+def lm(models, tokenizer) -> LookupModel:
+    return LookupModel(models[0], tokenizer, HashBase())
+
+
+@pytest.mark.parametrize("policy", ["abstain", "unknown"])
+def test_a_stream_tells_what_generate_writes(lm, policy):
+    some_asked = False
+    for sampling in SAMPLINGS:
+        wholes = lm.generate(PROMPTS, max_new_tokens=16, max_lookups=6, policy=policy, sampling=sampling)
+        for number, (prompt, whole) in enumerate(zip(PROMPTS, wholes, strict=True)):
+            same = replace(sampling, seed=sampling.seed + number)
+            events = list(lm.stream(prompt, max_new_tokens=16, max_lookups=6, policy=policy, sampling=same))
+            assert "".join(event.text for event in events if isinstance(event, Text)) == whole.text
+            asked = [(event.entity, event.relation) for event in events if isinstance(event, Asked)]
+            answers = [event.match for event in events if isinstance(event, Answered)]
+            # A call that never ended was taken back without being asked.
+            calls = [(call.entity, call.relation) for call in whole.calls]
+            assert [call for call in calls if call in asked] == asked
+            assert len(answers) == len(asked)
+            some_asked |= bool(asked)
+    assert some_asked
+
+
+@pytest.mark.parametrize("policy", ["abstain", "unknown"])
+def test_without_a_match_the_policy_decides(lm, tokenizer, policy):
+    outcomes = set()
+    for sampling in SAMPLINGS:
+        for generation in lm.generate(PROMPTS, max_new_tokens=16, max_lookups=6, policy=policy, sampling=sampling):
+            outcomes |= {(call.match is None, call.outcome) for call in generation.calls}
+            assert not any(token in generation.text for token in ("<|db_", "db_end"))
+    no_match = "abstained" if policy == "abstain" else "unknown"
+    # Under either policy, a call that never ends is taken back.
+    assert (
+        {(False, "answered"), (True, no_match)}
+        <= outcomes
+        <= {(False, "answered"), (True, no_match), (True, "abstained")}
+    )
+
+
+class Scripted:
+    """A model that writes one row of token ids, whatever it is asked."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, tokenizer, script: list[int]) -> None:
+        self.config = make_model(tokenizer, 0).config
+        self.script = script
+
+    def __call__(self, input_ids, position_ids, **_):
+        from types import SimpleNamespace
+
+        logits = torch.zeros((len(input_ids), 1, self.config.vocab_size))
+        logits[:, 0, self.script[int(position_ids[0, -1])]] = 1.0
+        return SimpleNamespace(logits=logits, past_key_values=None)
+
+
+def scripted(tokenizer, prompt: str, *pieces: list[int]) -> LookupModel:
+    """A model that goes on with `pieces` after `prompt`, the base's answers among them, and then ends the text."""
+    ids = [*tokenizer.encode_text(prompt), *(token for piece in pieces for token in piece)]
+    return LookupModel(Scripted(tokenizer, [*ids, tokenizer.eos_id]), tokenizer, HashBase())
+
+
+def test_a_citation_holds_the_value(tokenizer):
+    base = HashBase()
+    [match] = base.lookup_many([("Ada", "Birth Place")])
+    assert match is not None
+    value = match.fact.value
+    text = tokenizer.encode_text
+    lm = scripted(
+        tokenizer,
+        "Ada",
+        text(" was born in ", first=False),
+        tokenizer.encode_query("Ada", "Birth Place"),
+        tokenizer.encode_answer(value),
+        text(f" {value} and died.", first=False),
+    )
+    [generation] = lm.generate(["Ada"])
+    assert (generation.text, generation.finish) == (f" was born in {value} and died.", "end")
+    [citation] = generation.citations
+    assert generation.text[citation.start : citation.end] == value
+    assert citation.match == match
+    assert [(call.at, call.outcome) for call in generation.calls] == [(len(" was born in "), "answered")]
+
+
+def test_random_citations_hold_their_values(models, tokenizer):
+    for model in models:
+        lm = LookupModel(model, tokenizer, HashBase())
+        for sampling in SAMPLINGS:
+            for generation in lm.generate(PROMPTS, max_new_tokens=16, max_lookups=6, sampling=sampling):
+                for start, end, match in generation.citations:
+                    assert generation.text[start:end] == match.fact.value
+
+
+def test_half_a_character_is_not_told(tokenizer):
+    ids = tokenizer.encode_text(" né 🜁 x", first=False)
+    assert len(ids) > len(" né 🜁 x")  # the last two characters take several tokens each
+    lm = scripted(tokenizer, "Ada", ids)
+    texts = [event.text for event in lm.stream("Ada")]
+    assert "".join(texts) == " né 🜁 x"
+    assert not any("\ufffd" in text for text in texts)
+    assert len(texts) > 2
+
+
+def test_certain_text_keeps_back_a_space_until_the_end(tokenizer):
+    row = LookupModel(Scripted(tokenizer, []), tokenizer, None).row("", 9, 0)
+    for token in tokenizer.encode_text("a "):
+        row.push(token)
+    assert (prose(row), certain_text(row)) == ("a ", "a")
+    row.push(tokenizer.eos_id)
+    assert certain_text(row) == "a "
+
+
+def test_a_stream_leaves_gradients_as_they_were(lm):
+    assert torch.is_grad_enabled()
+    events = lm.stream("Ada", max_new_tokens=24)
+    next(events)
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+    with torch.no_grad():
+        next(events)
+        assert not torch.is_grad_enabled()
+    assert torch.is_grad_enabled()
+
+
+def test_without_a_base_nothing_is_asked(models, tokenizer):
+    lm = LookupModel(models[0], tokenizer, None)
+    for generation in lm.generate(PROMPTS, max_new_tokens=24, sampling=Sampling(1.0)):
+        assert (generation.calls, generation.citations) == ([], [])
+
+
+def test_batches_do_not_change_the_text(lm):
+    assert lm.generate(PROMPTS, max_new_tokens=16, batch_size=3) == lm.generate(PROMPTS, max_new_tokens=16)
+    assert lm.generate([]) == []
+    assert [generation.text for generation in lm.generate(["Ada"], max_new_tokens=0)] == [""]
+
+
+def test_a_prompt_that_does_not_fit(lm, tokenizer):
+    window = lm.model.config.max_position_embeddings
+    byte = "\x01"  # one token each
+    assert len(tokenizer.encode_text(byte * 3)) == 3
+    [generation] = lm.generate([byte * (window - 2)])
+    assert generation.finish == "window"
+    with pytest.raises(LamlamError, match=rf"the prompt has {window + 3} tokens.* window {window}: shorten it by 5$"):
+        lm.generate(["Ada", byte * (window + 3)])
+    with pytest.raises(LamlamError, match="shorten it by 1"):
+        next(lm.stream(byte * (window - 1)))
+
+
+def test_misuse_is_said(lm):
+    with pytest.raises(LamlamError, match=r"generate\(\[prompt\]\)"):
+        lm.generate("Ada")
+    with pytest.raises(LamlamError, match="no policy 'guess': choose abstain or unknown"):
+        lm.generate(["Ada"], policy="guess")
+    with pytest.raises(LamlamError, match="no policy 'guess'"):
+        next(lm.stream("Ada", policy="guess"))
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"temperature": -0.1}, "temperature -0.1 is not a number from 0 on"),
+        ({"temperature": float("nan")}, "temperature nan"),
+        ({"temperature": float("inf")}, "temperature inf"),
+        ({"top_p": 0.0}, r"top_p 0.0 is not"),
+        ({"top_p": 1.5}, r"top_p 1.5 is not"),
+        ({"top_p": float("nan")}, r"top_p nan is not"),
+        ({"top_k": 0}, "top_k 0 keeps no token"),
+    ],
+)
+def test_samplings_bad_values(values, says):
+    with pytest.raises(LamlamError, match=says):
+        Sampling(**values)
