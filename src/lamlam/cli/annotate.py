@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lamlam.cli.terminal import Json, console, emit_json, progress
+from lamlam.cli.terminal import Json, emit_json, progress, say
 from lamlam.errors import LamlamError
 from lamlam.text.document import Document
 from lamlam.text.files import read_documents, write_documents
@@ -65,8 +65,8 @@ def annotate(
     if as_json:
         emit_json(result)
         return
-    _line(f"{counts['documents']:,} documents, {counts['annotated']:,} of them with calls, from {source} to {out}")
-    _line(f"{counts['calls']:,} calls in all")
+    say(f"{counts['documents']:,} documents, {counts['annotated']:,} of them with calls, from {source} to {out}")
+    say(f"{counts['calls']:,} calls in all")
 
 
 def correct(source: Source, out: Out, as_json: Json = False) -> None:
@@ -87,12 +87,12 @@ def correct(source: Source, out: Out, as_json: Json = False) -> None:
         result |= {"kept": corrections.kept, "dropped": dropped, "examples": dict(corrections.examples)}
         emit_json(result)
         return
-    _line(f"{corrections.documents:,} documents, {corrections.kept:,} calls kept, from {source} to {out}")
-    _line(f"{sum(dropped.values()):,} calls dropped")
+    say(f"{corrections.documents:,} documents, {corrections.kept:,} calls kept, from {source} to {out}")
+    say(f"{sum(dropped.values()):,} calls dropped")
     for reason, count in dropped.items():
-        _line(f"  {count:,}: {reason}")
+        say(f"  {count:,}: {reason}")
         for example in corrections.examples[reason]:
-            _line(f"    {' '.join(example.split())}")
+            say(f"    {' '.join(example.split())}")
 
 
 def _check_ending(out: Path) -> None:
@@ -106,7 +106,3 @@ def _counted(documents: Iterable[Document], counts: dict[str, int]) -> Iterator[
         counts["annotated"] += bool(document.calls)
         counts["calls"] += len(document.calls)
         yield document
-
-
-def _line(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)

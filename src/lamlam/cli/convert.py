@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lamlam.cli.terminal import Json, console, emit_json, progress
+from lamlam.cli.terminal import Json, emit_json, progress, say
 from lamlam.errors import LamlamError
 from lamlam.text.document import Document
 from lamlam.text.files import read_documents, write_documents, write_renderings
@@ -83,15 +83,10 @@ def _counted(documents: Iterable[Document], counts: dict[str, int]) -> Iterator[
 
 
 def _show(result: dict[str, Any]) -> None:
-    def line(text: str) -> None:
-        console.print(text, markup=False, soft_wrap=True)
-
-    line(f"{result['documents']:,} documents with {result['calls']:,} calls, from {result['in']} to {result['out']}")
+    say(f"{result['documents']:,} documents with {result['calls']:,} calls, from {result['in']} to {result['out']}")
     if peer := result.get("peer"):
-        line(
-            f"of the peer's {peer['calls']:,} calls, {peer['parsed']:,} parsed, {sum(peer['rejected'].values()):,} not"
-        )
+        say(f"of the peer's {peer['calls']:,} calls, {peer['parsed']:,} parsed, {sum(peer['rejected'].values()):,} not")
         for reason, count in peer["rejected"].items():
-            line(f"  {count:,} left out: {reason}")
-        line(f"{peer['equal_to_source']:,} of its {peer['documents']:,} texts are their source to the character")
-        line(f"{peer['verbatim_values']:,} values stand, to the character, where their call stood")
+            say(f"  {count:,} left out: {reason}")
+        say(f"{peer['equal_to_source']:,} of its {peer['documents']:,} texts are their source to the character")
+        say(f"{peer['verbatim_values']:,} values stand, to the character, where their call stood")

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from lamlam.cli.generate import print_generation
-from lamlam.cli.terminal import Json, console, emit_json, errors
+from lamlam.cli.terminal import Json, console, emit_json, errors, say
 
 if TYPE_CHECKING:
     from lamlam.demo.experiment import Demonstration, Findings
@@ -59,7 +59,7 @@ def demo(
         emit_json(findings.to_json())
         return
     _print_table(findings)
-    console.print(f"Figure: {out / 'findings.png'}   All figures: {out / 'findings.json'}\n")
+    say(f"Figure: {out / 'findings.png'}   All figures: {out / 'findings.json'}\n")
     _show(demonstration)
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from lamlam.cli.terminal import Json, console, emit_json, progress
+from lamlam.cli.terminal import Json, console, emit_json, progress, say
 from lamlam.errors import LamlamError
 from lamlam.kb import KnowledgeBase
 from lamlam.text.files import read_documents
@@ -61,7 +61,7 @@ def perplexity(
         one = getattr(result, name)
         table.add_row(name, f"{one.value:.3f}", f"{one.interval.low:.3f} to {one.interval.high:.3f}")
     console.print(table)
-    _line(f"{result.documents:,} documents, {result.calls:,} calls, {result.tokens:,} tokens of plain text")
+    say(f"{result.documents:,} documents, {result.calls:,} calls, {result.tokens:,} tokens of plain text")
     _made_with(result, f", context {result.context}, stride {result.stride}")
 
 
@@ -109,9 +109,9 @@ def completion(
 
 def _show(result: CompletionResult) -> None:
     low, high = result.interval
-    _line(f"{result.accuracy:.1%} of {result.questions:,} completed rightly (95 %: {low:.1%} to {high:.1%})")
+    say(f"{result.accuracy:.1%} of {result.questions:,} completed rightly (95 %: {low:.1%} to {high:.1%})")
     right = "" if result.asked_right is None else f", for the right fact in {result.asked_right:.1%}"
-    _line(f"asked in {result.asked:.1%}{right}; answered in {result.answered:.1%}")
+    say(f"asked in {result.asked:.1%}{right}; answered in {result.answered:.1%}")
     if result.relations:
         table = Table("relation", "questions", "right", box=None, header_style="bold")
         for score in result.relations:
@@ -119,7 +119,7 @@ def _show(result: CompletionResult) -> None:
         console.print(table)
     for name, examples in (("right", result.right_examples), ("wrong", result.wrong_examples)):
         for answer in examples:
-            _line(f"{name}: {_example(answer)}")
+            say(f"{name}: {_example(answer)}")
     _made_with(result, ", greedy decoding")
 
 
@@ -150,11 +150,7 @@ def _split(path: Path, limit: int | None) -> str:
 
 
 def _made_with(result: Any, more: str) -> None:
-    _line(
+    say(
         f"model {result.model}, base {result.base}, split {result.split}, policy {result.policy}, seed {result.seed}"
         + more
     )
-
-
-def _line(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lamlam.cli.terminal import Json, console, emit_json, progress
+from lamlam.cli.terminal import Json, emit_json, progress, say
 from lamlam.errors import LamlamError
 
 
@@ -54,7 +54,7 @@ def pack(
         counts = {"documents": info.documents, "tokens": info.tokens, "trained": info.trained}
         emit_json({"shards": str(out), "kind": info.kind, "vocabulary": info.vocab_size, **counts})
     else:
-        console.print(
+        say(
             f"{out}: {info.documents:,} documents, {info.tokens:,} tokens ({info.trained / info.tokens:.1%} trained), "
             f"vocabulary of {info.vocab_size:,}, for {info.kind}"
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lamlam.cli.terminal import Json, console, emit_json, errors
+from lamlam.cli.terminal import Json, emit_json, errors, say
 
 
 def pretrain(
@@ -44,10 +44,10 @@ def pretrain(
             bar.update(task, total=steps, completed=line.step, loss=f"{line.loss:.3f}")
             if not errors.is_terminal and not as_json:
                 rate = line.tokens / line.seconds
-                console.print(f"step {line.step}/{steps}  loss {line.loss:.4f}  {rate:,.0f} tokens/s")
+                say(f"step {line.step}/{steps}  loss {line.loss:.4f}  {rate:,.0f} tokens/s")
 
         result = run(resolved, show)
     if as_json:
         emit_json({"model": str(result.model), "steps": result.steps, "loss": result.loss, "seconds": result.seconds})
     else:
-        console.print(f"{result.model}: {result.steps:,} steps, loss {result.loss:.4f} nats a trained token")
+        say(f"{result.model}: {result.steps:,} steps, loss {result.loss:.4f} nats a trained token")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lamlam.cli.terminal import errors
+from lamlam.cli.terminal import errors, say
 from lamlam.kb import KnowledgeBase
 
 
@@ -37,5 +37,5 @@ def serve(
         app = create_app(LookupModel.from_pretrained(model, base), name)
         shown = f"[{host}]" if ":" in host else host
         line = f"serving {name} at http://{shown}:{listening.getsockname()[1]}"
-        errors.print(line, markup=False, soft_wrap=True)
+        say(line, errors)
         run(app, listening)

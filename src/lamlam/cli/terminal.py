@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TextIO, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text, for machines.")]
 """The `--json` option, the same in every command."""
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+_UNLIMITED = 1_000_000
+
+
+def _width(stream: TextIO) -> int | None:
+    """Of the terminal, as rich finds it; elsewhere nothing is wrapped, so that a line stays a line."""
+    return None if stream.isatty() else _UNLIMITED
+
+
+console = Console(highlight=False, width=_width(sys.stdout))
+errors = Console(stderr=True, highlight=False, width=_width(sys.stderr))
 Item = TypeVar("Item")
 
 
@@ -24,9 +33,15 @@ def emit_json(result: Any) -> None:
     sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
 
 
+def say(line: str, where: Console = console) -> None:
+    """Print `line` as it is: brackets in it are no markup, and a path in it is not broken."""
+    where.print(line, markup=False, soft_wrap=True)
+
+
 def fail(message: str) -> None:
     """Print one line of error on standard error."""
-    errors.print(f"[bold red]error:[/] {_plain(message)}", soft_wrap=True)
+    line = " ".join(message.splitlines())
+    errors.print(Text.assemble(("error:", "bold red"), " ", line), soft_wrap=True)
 
 
 def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
@@ -40,8 +55,3 @@ def progress(items: Iterable[Item], what: str, total: int | None = None) -> Iter
     )
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         yield from bar.track(items, total=total, description=what)
-
-
-def _plain(message: str) -> str:
-    """The message on one line, with what rich would take for markup left as it is."""
-    return " ".join(message.split("\n")).replace("[", "\\[")
