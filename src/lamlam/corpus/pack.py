@@ -76,8 +76,11 @@ def pack(
 ) -> PackInfo:
     """Write `documents` as a shard folder; nothing is left behind if that fails. Memory is bounded by one shard.
 
-    LamlamError where there is no document at all.
+    Shards that were in `folder` are replaced. LamlamError where it holds something else, or there is no document.
     """
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "shards.json").is_file():
+        raise LamlamError(f"{folder} holds something else than shards; name a new folder, which they get to themselves")
     shards: list[ShardInfo] = []
     with write_beside(folder) as partial:
         partial.mkdir()
