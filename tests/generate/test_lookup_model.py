@@ -14,15 +14,13 @@ PROMPTS = ["Ada Lovelace was born on", "She wrote about", "", "é…"]
 SAMPLINGS = [Sampling(), Sampling(1.0, seed=1)]
 
 
-@pytest.fixture(autouse=True)
-def _short_queries(monkeypatch):
-    """Random models ramble within their calls: have those taken back soon, so that the tests are quick."""
-    monkeypatch.setattr("lamlam.generate.row.MAX_QUERY_TOKENS", 24)
-
-
 @pytest.fixture(scope="module")
-def lm(models, tokenizer) -> LookupModel:
-    return LookupModel(models[0], tokenizer, HashBase())
+def lm(tokenizer) -> LookupModel:
+    """A random model that asks all the time, and soon ends its questions."""
+    model = make_model(tokenizer, 0)
+    with torch.no_grad():
+        model.lm_head.bias[[tokenizer.relation_id, tokenizer.return_id]] += 2.5
+    return LookupModel(model, tokenizer, HashBase())
 
 
 @pytest.mark.parametrize("policy", ["abstain", "unknown"])
@@ -103,15 +101,6 @@ def test_a_citation_holds_the_value(tokenizer):
     assert generation.text[citation.start : citation.end] == value
     assert citation.match == match
     assert [(call.at, call.outcome) for call in generation.calls] == [(len(" was born in "), "answered")]
-
-
-def test_random_citations_hold_their_values(models, tokenizer):
-    for model in models:
-        lm = LookupModel(model, tokenizer, HashBase())
-        for sampling in SAMPLINGS:
-            for generation in lm.generate(PROMPTS, max_new_tokens=16, max_lookups=6, sampling=sampling):
-                for start, end, match in generation.citations:
-                    assert generation.text[start:end] == match.fact.value
 
 
 def test_half_a_character_is_not_told(tokenizer):

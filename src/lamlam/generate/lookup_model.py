@@ -11,7 +11,7 @@ import torch
 
 from lamlam.errors import LamlamError
 from lamlam.generate.decoder import Base, Policy, decode
-from lamlam.generate.prose import Generation, generation, prose
+from lamlam.generate.prose import Generation, certain_text, generation
 from lamlam.generate.row import Asked, Row
 from lamlam.generate.sampling import Sampling
 from lamlam.kb import Match
@@ -84,7 +84,7 @@ class LookupModel:
         generations: list[Generation] = []
         for first in range(0, len(prompts), batch_size):
             some = prompts[first : first + batch_size]
-            rows = [self._row(prompt, max_new_tokens, max_lookups) for prompt in some]
+            rows = [self.row(prompt, max_new_tokens, max_lookups) for prompt in some]
             for _ in decode(self.model, self.tokenizer, self.kb, rows, _policy(policy), sampling or Sampling()):
                 pass
             generations += [generation(prompt, row) for prompt, row in zip(some, rows, strict=True)]
@@ -100,21 +100,20 @@ class LookupModel:
         sampling: Sampling | None = None,
     ) -> Iterator[Text | Asked | Answered]:
         """Continue one prompt, yielding text as soon as it is certain, each question, and its answer."""
-        row = self._row(prompt, max_new_tokens, max_lookups)
+        row = self.row(prompt, max_new_tokens, max_lookups)
         told = 0
         for event in decode(self.model, self.tokenizer, self.kb, [row], _policy(policy), sampling or Sampling()):
             if event.asked:
                 yield event.asked
                 yield Answered(event.match)
                 continue
-            text = prose(row)
-            # A half character, and a space that may be taken back with the call it announces, have to wait.
-            certain = text.rstrip(" �") if row.finish is None else text
+            certain = certain_text(row)
             if len(certain) > told:
                 yield Text(certain[told:])
                 told = len(certain)
 
-    def _row(self, prompt: str, max_new_tokens: int, max_lookups: int) -> Row:
+    def row(self, prompt: str, max_new_tokens: int, max_lookups: int) -> Row:
+        """The prompt as a row for `decode`; LamlamError where it does not fit into the model's window."""
         ids = self.tokenizer.encode_text(prompt)
         window = int(self.model.config.max_position_embeddings)
         if len(ids) + 1 >= window:

@@ -62,6 +62,15 @@ def prose(row: Row, stop: int | None = None) -> str:
     return "".join(parts)
 
 
+def certain_text(row: Row) -> str:
+    """As much of the row's prose as no later token changes.
+
+    Half a character, and a space that goes if the call it announces is taken back, have to wait.
+    """
+    text = prose(row)
+    return text if row.finish else text.rstrip(" \ufffd")
+
+
 def generation(prompt: str, row: Row) -> Generation:
     """The row as a Generation."""
     text = prose(row)

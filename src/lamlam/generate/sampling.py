@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -22,8 +23,10 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise LamlamError(f"temperature {self.temperature} is negative: 0 is greedy, 1 samples as the model says")
+        if not 0 <= self.temperature < math.inf:
+            raise LamlamError(
+                f"temperature {self.temperature} is not a number from 0 on: 0 is greedy, 1 samples as the model says"
+            )
         if not 0 < self.top_p <= 1:
             raise LamlamError(f"top_p {self.top_p} is not between 0 and 1")
         if self.top_k is not None and self.top_k < 1:
@@ -38,13 +41,14 @@ class Sampling:
         if self.temperature == 0:
             return [int(token) for token in logits.argmax(dim=-1)]
         probabilities = torch.softmax(logits.float() / self.temperature, dim=-1).cpu()
-        probabilities, tokens = probabilities.sort(dim=-1, descending=True)
+        likeliest, tokens = probabilities.sort(dim=-1, descending=True)
         if self.top_k is not None:
-            probabilities[:, self.top_k :] = 0
+            likeliest[:, self.top_k :] = 0
         if self.top_p < 1:
-            before = probabilities.cumsum(dim=-1) - probabilities
-            probabilities[before >= self.top_p * probabilities.sum(dim=-1, keepdim=True)] = 0
+            before = likeliest.cumsum(dim=-1) - likeliest
+            likeliest[before >= self.top_p * likeliest.sum(dim=-1, keepdim=True)] = 0
+        # Drawn in the vocabulary's order: rounding, which differs with the batch, swaps neighbours of the other one.
+        kept = probabilities.scatter(1, tokens, likeliest)
         return [
-            int(row_tokens[torch.multinomial(row, 1, generator=generator)])
-            for row, row_tokens, generator in zip(probabilities, tokens, generators, strict=True)
+            int(torch.multinomial(row, 1, generator=generator)) for row, generator in zip(kept, generators, strict=True)
         ]

@@ -1,7 +1,7 @@
 """The one thread in which the model runs: one request at a time, the others wait in the order in which they came.
 
-A single thread, and not a lock, because PyTorch's inference mode belongs to the thread that it was entered in: a
-stream that is carried on by whichever thread is free would leave it.
+A single thread, and not a lock: its queue is the order in which requests came, a request that nobody waits for any
+more is dropped from it, and the event loop never waits for the model.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
+from lamlam.errors import LamlamError
 from lamlam.generate import POLICIES, Generation, LookupModel, Row, Sampling, decode
-from lamlam.generate.prose import generation, prose
+from lamlam.generate.prose import certain_text, generation
 from lamlam.serve.errors import RequestError
 from lamlam.serve.schema import CompletionRequest
 
@@ -62,20 +63,13 @@ class Worker:
 
     def prepare(self, request: CompletionRequest) -> Job:
         """The request as a job; `RequestError` for a prompt that does not fit the model's window."""
-        window = int(self.lm.model.config.max_position_embeddings)
         rows: list[Row] = []
         for number, prompt in enumerate(request.prompts):
-            ids = self.lm.tokenizer.encode_text(prompt)
-            if len(ids) + 1 >= window:
-                which = "the prompt" if len(request.prompts) == 1 else f"prompt {number}"
-                raise RequestError(
-                    f"{which} has {len(ids)} tokens, the model's window {window}: shorten it by "
-                    f"{len(ids) + 2 - window}",
-                    "prompt",
-                    code="context_length_exceeded",
-                )
-            max_lookups = _MAX_LOOKUPS if self.lm.kb is not None else 0
-            rows.append(Row(self.lm.tokenizer, ids, request.tokens, max_lookups, window))
+            try:
+                rows.append(self.lm.row(prompt, request.tokens, _MAX_LOOKUPS))
+            except LamlamError as error:
+                which = "" if len(request.prompts) == 1 else f"prompt {number}: "
+                raise RequestError(f"{which}{error}", "prompt", code="context_length_exceeded") from error
         sampling = Sampling(
             temperature=1.0 if request.temperature is None else request.temperature,
             top_p=1.0 if request.top_p is None else request.top_p,
@@ -121,11 +115,8 @@ class Worker:
         for event in decode(lm.model, lm.tokenizer, lm.kb, job.rows, POLICIES["abstain"], job.sampling):
             if gone.is_set():
                 return
-            row = job.rows[event.row]
             if job.stream and event.asked is None:
-                text = prose(row)
-                # Half a character, and a space that goes if the call it announces is taken back, have to wait.
-                certain = text if row.finish else text.rstrip(" \ufffd")
+                certain = certain_text(job.rows[event.row])
                 if len(certain) > told[event.row]:
                     yield Piece(event.row, certain[told[event.row] :])
                     told[event.row] = len(certain)
