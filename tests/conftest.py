@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-
-# Before anything imports PyTorch: the models here are so small that a second thread only waits for the first.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 from pathlib import Path
 
 # Tiny models gain nothing from a second thread, and lose much where other work runs beside the tests.
