@@ -174,6 +174,8 @@ class Row:
         self.state = State.TEXT
 
     def _check_room(self) -> None:
+        if self.asking is not None:
+            return  # the answer decides: what does not fit is taken back, which makes room
         if self.finish is None and len(self.ids) >= self.window:
             if self.state is not State.TEXT:
                 del self.ids[self._call_start :]
