@@ -7,6 +7,8 @@ from pathlib import Path
 
 # Tiny models gain nothing from a second thread, and lose much where other work runs beside the tests.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As the command line has it, which comes too late where a test imported transformers before.
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 import pytest
 from hypothesis import settings
