@@ -6,7 +6,7 @@ set -euo pipefail
 official=${1:-../shared/data/official}
 out=runs/first-light
 lamlam=${LAMLAM:-.venv/bin/lamlam}
-step() { printf '\n$ lamlam %s\n' "$*"; "$lamlam" "$@"; }
+step() { printf '\n$ lamlam'; printf ' %q' "$@"; printf '\n'; "$lamlam" "$@"; }
 
 mkdir -p $out/documents
 step convert "$official/dwiki-eval1k_annotator_llama-v6.1_cleaned.json" $out/documents/dwiki.parquet

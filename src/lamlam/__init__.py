@@ -1,9 +1,9 @@
 """lamlam: Limited Memory Language Models (arXiv 2505.15962), which keep their facts in a database.
 
-    import lamlam
-    kb = lamlam.KnowledgeBase.open("facts.db")
-    lm = lamlam.LookupModel.from_pretrained("checkpoint", kb=kb)
-    print(lm.generate(["Ada Lovelace was born on"])[0].text)
+import lamlam
+kb = lamlam.KnowledgeBase.open("facts.db")
+lm = lamlam.LookupModel.from_pretrained("checkpoint", kb=kb)
+print(lm.generate(["Ada Lovelace was born on"])[0].text)
 """
 
 from __future__ import annotations

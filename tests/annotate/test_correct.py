@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tests.text.hostile_documents import documents
 
 from lamlam.annotate import Corrections, correct, correct_all
 from lamlam.annotate.correct import EMPTY, EXAMPLES, SAID, SAME, SEVERAL, VAGUE, VAGUE_RELATION
 from lamlam.kb.names import normalise
 from lamlam.text import Call, Document, Lookup, parse
+from tests.text.hostile_documents import documents
 
 
 def reasons(written: str) -> list[str]:

@@ -6,12 +6,12 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.text.hostile_documents import documents, strings
 
 from lamlam.annotate import carry_over
 from lamlam.annotate import guard as guard_module
 from lamlam.annotate.guard import NO_PLACE, NOT_SAID, OUT_OF_ORDER, TOO_LONG
 from lamlam.text import Call, Document, Lookup, parse
+from tests.text.hostile_documents import documents, strings
 
 
 def carried(source: str, annotated: str) -> Document:

@@ -23,7 +23,7 @@ def test_the_run_is_whole(line):
     run = line.folder / "run"
     assert line.trained["model"] == str(run / "model")
     assert line.trained["steps"] == 3
-    assert {path.name for path in run.iterdir()} == {"model", "log.jsonl", "loss.png", "state"}
+    assert {path.name for path in run.iterdir()} == {"model", "log.jsonl", "loss.png", "state-00000003"}
     assert line.trained["loss"] == read_log(run)[-1].loss
     assert (run / "model" / "recipe.yaml").is_file()
 
@@ -99,11 +99,11 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(line, run_cli, tmp_path):
 
 def test_a_full_disk_keeps_the_state_before(line, tmp_path):
     shutil.copytree(line.folder / "shards", tmp_path / "shards")
-    shutil.copytree(line.folder / "run" / "state", tmp_path / "run" / "state")
-    before = {path.name: path.read_bytes() for path in (tmp_path / "run" / "state").iterdir()}
+    shutil.copytree(line.folder / "run" / "state-00000003", tmp_path / "run" / "state-00000003")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run" / "state-00000003").iterdir()}
     state = json.loads(before["state.json"])
     state["run"]["steps"] = 5
-    (tmp_path / "run" / "state" / "state.json").write_text(json.dumps(state))
+    (tmp_path / "run" / "state-00000003" / "state.json").write_text(json.dumps(state))
     before["state.json"] = json.dumps(state).encode()
     done = subprocess.run(
         [*PROGRAM, "pretrain", write_recipe(tmp_path, steps=5)],
@@ -112,6 +112,6 @@ def test_a_full_disk_keeps_the_state_before(line, tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000)),
     )
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert done.stderr.startswith(f"error: no space left on the disk for {tmp_path / 'run' / 'state'} (")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "run" / "state").iterdir()} == before
+    assert done.stderr.startswith(f"error: no space left on the disk for {tmp_path / 'run' / 'state-0000000'}")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run" / "state-00000003").iterdir()} == before
     assert leftovers(tmp_path) == []

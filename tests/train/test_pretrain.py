@@ -28,6 +28,11 @@ def recipe(shards, output, **values):
     return make_recipe({"data": str(shards), "output": str(output), **base, **values})
 
 
+def last_state(output):
+    [folder] = output.glob("state-*")
+    return folder
+
+
 def weights(output):
     return load_file(output / "model" / "model.safetensors")
 
@@ -146,7 +151,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(shards, tmp_path, monkeypatch
     monkeypatch.setattr(SummedLoss, "forward", forward)
     with pytest.raises(LamlamError, match=r"the loss became nan at step 4; the last good state .* lower lr"):
         pretrain(plan)
-    assert json.loads((tmp_path / "run" / "state" / "state.json").read_text())["position"]["step"] == 2
+    assert json.loads((last_state(tmp_path / "run") / "state.json").read_text())["position"]["step"] == 2
     pretrain(plan)
     assert len(read_log(tmp_path / "run")) == 6
 
@@ -159,12 +164,12 @@ def test_a_full_disk_keeps_the_state_before(shards, tmp_path, monkeypatch):
 
     plan = recipe(shards, tmp_path, save_every=2)
     save_file = state.save_file
-    first = lambda *args: full(*args) if (tmp_path / "state").exists() else save_file(*args)  # noqa: E731
+    first = lambda *args: full(*args) if list(tmp_path.glob("state-*")) else save_file(*args)  # noqa: E731
     monkeypatch.setattr(state, "save_file", first)
     with pytest.raises(LamlamError, match="no space left on the disk"):
         pretrain(plan)
-    assert json.loads((tmp_path / "state" / "state.json").read_text())["position"]["step"] == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "state"]
+    assert json.loads((last_state(tmp_path) / "state.json").read_text())["position"]["step"] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "state-00000002"]
     monkeypatch.undo()
     pretrain(plan)
 
@@ -180,7 +185,7 @@ def test_a_full_disk_keeps_the_state_before(shards, tmp_path, monkeypatch):
 )
 def test_a_torn_state_is_named(shards, tmp_path, spoil, message):
     pretrain(recipe(shards, tmp_path, steps=1))
-    spoil(tmp_path / "state")
+    spoil(last_state(tmp_path))
     with pytest.raises(LamlamError, match=f"{message}.*delete it to start over"):
         pretrain(recipe(shards, tmp_path, steps=1))
 

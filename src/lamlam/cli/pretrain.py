@@ -42,7 +42,9 @@ def pretrain(
 
         def show(line: LogLine, steps: int) -> None:
             bar.update(task, total=steps, completed=line.step, loss=f"{line.loss:.3f}")
-            if not errors.is_terminal and not as_json:
+            # Into a file, twenty lines are enough: log.jsonl has them all.
+            shown = line.step == steps or line.step * 20 // steps > (line.step - resolved.log_every) * 20 // steps
+            if shown and not errors.is_terminal and not as_json:
                 rate = line.tokens / line.seconds
                 say(f"step {line.step}/{steps}  loss {line.loss:.4f}  {rate:,.0f} tokens/s")
 

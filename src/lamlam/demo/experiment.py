@@ -166,5 +166,5 @@ class Demonstration:
         return Changed(len(questions), len(self._answered_rightly(lm, questions)) / max(1, len(questions)))
 
     def _answered_rightly(self, lm: LookupModel, questions: list[Probe]) -> list[Probe]:
-        texts = lm.generate([question.prompt for question in questions], max_new_tokens=24)
+        texts = lm.generate([question.prompt for question in questions], max_new_tokens=24, max_lookups=4)
         return [q for q, generation in zip(questions, texts, strict=True) if is_right(generation.text, q.value)]

@@ -46,7 +46,7 @@ def pretrain(recipe: Recipe, on_log: Callable[[LogLine, int], None] | None = Non
     """Train as the recipe says, going on from the run's last state where there is one.
 
     `on_log(line, steps)` is called whenever a line is logged. Writes into `recipe.output`: `model/` (the checkpoint,
-    with `recipe.yaml` in it), `log.jsonl`, `loss.png`, and `state/`. SIGINT and SIGTERM save the state and raise
+    with `recipe.yaml` in it), `log.jsonl`, `loss.png`, and `state-…/`. SIGINT and SIGTERM save the state and raise
     `Stopped`. LamlamError for bad shards, a state of another run, or a loss that is not a number.
     """
     windows = Windows(recipe.data, recipe.context)

@@ -33,10 +33,10 @@ class Recipe(BaseModel):
     lr: float = Field(5e-4, gt=0, description="peak learning rate of AdamW")
     muon_lr: float = Field(0.02, gt=0, description="peak learning rate of Muon")
     warmup: int = Field(2000, ge=0, description="steps over which the learning rate rises")
-    weight_decay: float = Field(0.1, ge=0)
+    weight_decay: float = Field(0.1, ge=0, description="of matrices and embeddings")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of the forward and backward pass; weights are fp32")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of the first weights and of the order of windows")
     log_every: int = Field(10, ge=1, description="steps between two lines of log.jsonl")
     save_every: int = Field(500, ge=1, description="steps between two states to go on from")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from safetensors.torch import load_model, save_file, save_model
 from lamlam.atomic import write_beside
 from lamlam.errors import LamlamError
 
-STATE = "state"
-"""The folder, inside a run's output, that holds the last state."""
+STATES = "state-*"
+"""The folders, inside a run's output, that hold states: `state-` and the step. Only the last one is kept."""
 
 
 @dataclass
@@ -32,18 +33,24 @@ class Position:
 def save_state(
     output: Path, position: Position, model: Any, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]
 ) -> None:
-    """Replace the run's state. `run` is what has to be the same for going on."""
+    """Write the run's state, then remove the one before: at any moment a whole one is there.
+
+    `run` is what has to be the same for going on.
+    """
     moments = {
         f"{number}.{parameter}.{name}": value.contiguous()
         for number, optimizer in enumerate(optimizers)
         for parameter, values in optimizer.state_dict()["state"].items()
         for name, value in values.items()
     }
-    with write_beside(output / STATE) as partial:
+    folder = output / f"state-{position.step:08d}"
+    with write_beside(folder) as partial:
         partial.mkdir()
         save_model(model, str(partial / "model.safetensors"))
         save_file(moments, partial / "optimizers.safetensors")
         (partial / "state.json").write_text(json.dumps({"position": asdict(position), "run": run}))
+    for older in set(output.glob(STATES)) - {folder}:
+        shutil.rmtree(older)
 
 
 def load_state(output: Path, model: Any, optimizers: list[torch.optim.Optimizer], run: dict[str, Any]) -> Position:
@@ -51,9 +58,10 @@ def load_state(output: Path, model: Any, optimizers: list[torch.optim.Optimizer]
 
     LamlamError where the state belongs to another run (`run` differs) or cannot be read.
     """
-    folder = output / STATE
-    if not folder.is_dir():
+    folders = sorted(output.glob(STATES))
+    if not folders:
         return Position()
+    folder = folders[-1]
     try:
         saved = json.loads((folder / "state.json").read_text())
         position, saved_run = Position(**saved["position"]), saved["run"]
