@@ -79,7 +79,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(line, run_cli, tmp_path):
         [*PROGRAM, "pretrain", recipe], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        assert process.stdout.readline().startswith("step 1/80")
+        assert process.stdout.readline().startswith("step ")
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     finally:

@@ -3,11 +3,11 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hostile_documents import FRAGMENTS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lamlam.text import Call, Document, Lookup, find_mention
+from tests.text.hostile_documents import FRAGMENTS
 
 LOOKUP = Lookup("Ada Lovelace", "Birth Date", "1815")
 

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pyarrow
 import pyarrow.parquet as pq
 import pytest
-from hostile_documents import documents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamlam.errors import LamlamError
 from lamlam.text import Call, Document, Lookup
 from lamlam.text.files import read_documents, write_documents, write_renderings
+from tests.text.hostile_documents import documents
 
 ADA = Document(
     "ada",

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from hostile_documents import documents, strings
 from hypothesis import example, given, settings
 
 from lamlam.errors import LamlamError, MalformedCall
@@ -20,6 +19,7 @@ from lamlam.text.peer import (
     parse_peer,
 )
 from lamlam.text.written import OPEN
+from tests.text.hostile_documents import documents, strings
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hostile_documents import documents, strings
 from hypothesis import example, given, settings
 
 from lamlam.errors import LamlamError, MalformedCall
 from lamlam.text import Call, Document, Lookup, parse, render
 from lamlam.text.written import render_call
+from tests.text.hostile_documents import documents, strings
 
 NAPOLEON = Document(
     "n", "born on August 15, 1769.", (Call(8, Lookup("Napoleon", "Birth Date", "August 15, 1769"), (8, 23)),)

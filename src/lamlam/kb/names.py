@@ -41,7 +41,8 @@ def normalise(name: str) -> str:
         del words[0]
     # "!!!" is a band, "C++" is not "C": a name whose difference is all punctuation keeps it.
     if not words or folded.rstrip().endswith(("+", "#")):
-        return " ".join(folded.split())
+        # An accent that stands alone, as in "¨", is all there is of its name.
+        return " ".join(folded.split()) or " ".join(unicodedata.normalize("NFC", name).casefold().split())
     return " ".join(words)
 
 
