@@ -66,6 +66,9 @@ class Resolution:
     candidates: tuple[Candidate, ...]
 
 
+What = Literal["added", "set", "removed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One line of history: what happened to one value of (`entity`, `relation`), when, by whom and why."""
@@ -73,7 +76,7 @@ class Change:
     time: datetime
     author: str | None
     reason: str | None
-    what: Literal["added", "set", "removed"]
+    what: What
     entity: str
     relation: str
     old: str | None

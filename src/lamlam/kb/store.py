@@ -63,8 +63,8 @@ class Store(Protocol):
     def entities_near(self, normalised: str) -> list[Named]:
         """Entities that share words with a name, misspelt ones included."""
 
-    def is_word(self, word: str) -> bool:
-        """Whether a word occurs in the names of entities."""
+    def frequency(self, word: str) -> int:
+        """How many names of entities have a word."""
 
     def names(self, after: int = 0) -> Iterator[Named]:
         """All entities by id, from the first one above `after`: what a derived index of names is built from."""
