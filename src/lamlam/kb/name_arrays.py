@@ -23,8 +23,6 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from lamlam.atomic import write_beside
 from lamlam.kb.names import LONGEST_FUZZY, deletions
@@ -206,6 +204,10 @@ class NameArrays:
 
 def _arrays(rows: Iterable[tuple[int, str]]) -> dict[str, Array]:
     """Everything that the file holds, by name, in the order of the file."""
+    # Here, because only a build needs pyarrow, and loading it takes longer than a lookup.
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     entities, closed, ends, codes, counts = array("I"), array("I"), array("I"), [], []
     texts: list[bytes] = []
     lengths: list[Array] = []
