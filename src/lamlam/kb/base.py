@@ -38,15 +38,15 @@ class KnowledgeBase:
 
     @classmethod
     def open(cls, path: str | Path, create: bool = False) -> KnowledgeBase:
-        """The base at `path`, one SQLite file; with `create`, an empty one is made where there is none.
+        """The base at `path`, an SQLite file or a `postgresql://` URL; with `create`, one is made where there is none.
 
         Raises `LamlamError` for anything that is not a base of this version.
         """
         scheme, separator, _ = str(path).partition("://")
         if separator:
             if scheme in ("postgresql", "postgres"):
-                raise LamlamError("bases in PostgreSQL are not built yet; give the path of a file for now")
-            raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file")
+                return cls(_shared(str(path), create))
+            raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file or a postgresql:// URL")
         # Here, so that whatever only handles Facts and Matches does not load a store.
         from lamlam.kb.sqlite import SqliteStore
 
@@ -374,6 +374,14 @@ class KnowledgeBase:
         near = self.candidates(entity, 3)
         hint = "; near it: " + ", ".join(f"{one.name} ({one.score:.2f})" for one in near) if near else ""
         return LamlamError(f"there is no entity {entity[:80]!r} in the base{hint}")
+
+
+def _shared(url: str, create: bool) -> Store:
+    try:
+        from lamlam.kb.postgres import PostgresStore
+    except ImportError as error:
+        raise LamlamError("a base in PostgreSQL needs psycopg; install it: pip install 'lamlam[postgres]'") from error
+    return PostgresStore(url, create)
 
 
 def _ambiguous(entity: str, found: Found) -> LamlamError:
