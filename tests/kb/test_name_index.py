@@ -178,6 +178,29 @@ def test_lost_arrays_of_a_base_that_cannot_be_written_to_are_told(small, path):
     connection.close()
 
 
+def test_a_flood_of_names_is_found_and_forgotten(small, path):
+    small.add(Fact(f"Flood {number:x} Number{number}", "R", "v") for number in range(300))
+    [file] = files(path)
+    small.forget("Wilhelmina Oppenheimer")  # while the arrays are behind
+    assert b"oppenheimer" not in file.read_bytes()
+    assert small.lookup("Wilhelmina Openheimer", "R") is None
+    small.add([Fact("Bartholomew Fitzwilliam", "R", "w")])
+    assert small.lookup("Bartholomew Fitzwiliam", "R").fact.value == "w"
+    assert len(files(path)) == 1
+
+
+def test_arrays_that_are_behind_are_not_asked(path, monkeypatch):
+    monkeypatch.setattr("lamlam.kb.name_index.MOST_RECENT", 3)
+    with KnowledgeBase.open(path, create=True) as kb:
+        kb.add(Fact(f"Somebody Number{number}", "R", "v") for number in range(9))
+    connection = sqlite3.connect(path)
+    index = name_index.NameIndex(connection, path)
+    assert index.outgrown()
+    with pytest.raises(LamlamError, match="made anew"):
+        index.near("somebody numbr8")
+    connection.close()
+
+
 def test_names_out_of_order_are_refused(tmp_path):
     with pytest.raises(ValueError, match="ascending"):
         build(tmp_path / "names", [(2, "b"), (1, "a")], "s")

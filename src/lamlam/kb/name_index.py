@@ -38,10 +38,18 @@ class NameIndex:
         self._path = path
         self._tables = NameTables(connection)
         self._arrays: NameArrays | None = None
+        self._inserted = 0
 
     def insert(self, entity: int, name: str) -> None:
-        """File an entity under its normalised name or a normalised alias, in the transaction under way."""
-        self._tables.insert(entity, name)
+        """File an entity under its normalised name or a normalised alias, in the transaction under way.
+
+        Of a flood of names only the first go to the tables; then the base is marked to need new arrays.
+        """
+        self._inserted += 1
+        if self._path is None or self._inserted <= MOST_RECENT:
+            self._tables.insert(entity, name)
+        else:
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('names_behind', 1)")
 
     def remove(self, entity: int, names: list[str]) -> None:
         """Take an entity's normalised names out, in the transaction under way; `scrub` finishes it after that."""
@@ -94,7 +102,8 @@ class NameIndex:
         build(self._file(stamp), self._rows(), stamp)
         self._tables.clear()
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('names', ?)", (stamp,))
-        self._connection.execute("DELETE FROM meta WHERE key = 'names_gone'")
+        self._connection.execute("DELETE FROM meta WHERE key IN ('names_gone', 'names_behind')")
+        self._inserted = 0
 
     def scrub(self) -> None:
         """Overwrite in the arrays what was removed; to be called after the transaction that removed it."""
@@ -102,7 +111,7 @@ class NameIndex:
         if not gone:
             return
         with suppress(LamlamError):  # arrays that are lost need no scrubbing
-            if (arrays := self._current()) is not None:
+            if (arrays := self._opened()) is not None:
                 for entity in {entity for entity, _ in gone}:
                     arrays.scrub(entity, {key for of, key in gone if of == entity})
         self.tidy()
@@ -131,7 +140,16 @@ class NameIndex:
         return self._path.with_name(f"{self._path.name}.names-{stamp}")
 
     def _current(self) -> NameArrays | None:
-        """The arrays of the state that the base is in; None where it has none yet."""
+        """The arrays that, with the tables, know all names; None where the tables do alone."""
+        if self._connection.execute("SELECT 1 FROM meta WHERE key = 'names_behind'").fetchone():
+            raise LamlamError(
+                f"the index of names of {self._path} is behind, so misspelt names cannot be looked up; open the base "
+                "once where you may write, and it is made anew"
+            )
+        return self._opened()
+
+    def _opened(self) -> NameArrays | None:
+        """The arrays with the base's stamp; None where it has none yet."""
         stamp = self._stamp()
         if stamp is None:
             return None
