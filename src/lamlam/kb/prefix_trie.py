@@ -142,7 +142,8 @@ class Trie:
         """The parent of a node, and the token that leads from it."""
         if node >= self.size:
             return self._came[node - self.size]
-        return int(np.searchsorted(self.first, node, side="right")) - 1, int(self.token[node])
+        place = self.first.dtype.type(node)  # of the array's own type, or numpy converts the whole array
+        return int(np.searchsorted(self.first, place, side="right")) - 1, int(self.token[node])
 
     def spelled(self, node: int) -> list[int]:
         """The tokens that lead from the root to a node."""
@@ -216,5 +217,5 @@ class Trie:
         if node >= self.size:
             return None
         low, high = int(self.first[node]), int(self.first[node + 1])
-        at = low + int(np.searchsorted(self.token[low:high], token))
+        at = low + int(np.searchsorted(self.token[low:high].astype(np.int64), token))
         return at if at < high and self.token[at] == token else None
