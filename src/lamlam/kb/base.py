@@ -123,9 +123,13 @@ class KnowledgeBase:
     def lookup_many(self, queries: Iterable[tuple[str, str]]) -> list[Match | None]:
         """`lookup` for each (entity, relation), in their order."""
         asked = list(queries)
+        try:
+            found = self._store.exact_many(asked)
+        except UnicodeEncodeError:  # one of them has a lone surrogate, which no base can hold
+            return [self.lookup(*query) for query in asked]
         return [
-            self.lookup(entity, relation) if fact is None else Match(fact, 1.0, _EXACTLY)
-            for (entity, relation), fact in zip(asked, self._store.exact_many(asked), strict=True)
+            self.lookup(*query) if fact is None else Match(fact, 1.0, _EXACTLY)
+            for query, fact in zip(asked, found, strict=True)
         ]
 
     def as_of(self, moment: Moment) -> KnowledgeBase:

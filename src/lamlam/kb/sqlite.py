@@ -50,10 +50,10 @@ class SqliteStore:
     def exact(self, entity: str, relation: str, limit: int, at: int | None = None) -> list[Fact]:
         """The facts of exactly these two names, in declared order."""
         # By hand what `_reading` does: entering it costs a fifth of a lookup.
-        lock, connection = self._connections.reader()
-        with lock:
+        reader = self._connections.reader()
+        with reader.lock:
             try:
-                return reading.exact(connection, entity, relation, limit, at)
+                return reading.exact(reader.connection, entity, relation, limit, at)
             except sqlite3.Error as error:
                 raise schema.explained(error, self._path) from error
 
@@ -279,9 +279,9 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """This thread's own connection."""
-        lock, connection = self._connections.reader()
-        with lock, self._connections.explaining():
-            yield connection
+        reader = self._connections.reader()
+        with reader.lock, self._connections.explaining():
+            yield reader.connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
