@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,14 @@ EDITS = "edits.jsonl"
 _FORMAT = 1
 _ARRAYS = ("token", "first", "own_first", "own", "relation_token", "relation_first")
 _BATCH = 65_536
+
+
+class _Numbers(dict[str, int]):
+    """Names by number, from 0 on in the order in which they are first asked for."""
+
+    def __missing__(self, name: str) -> int:
+        self[name] = number = len(self)
+        return number
 
 
 class Contents(NamedTuple):
@@ -58,15 +66,15 @@ def by_entity(facts: Iterable[Fact]) -> Iterator[tuple[str, list[str]]]:
 def encoded(entries: Iterable[tuple[str, Iterable[str]]], encode: Encode) -> Contents:
     """Entities and their relations as token ids, a batch of names at a time."""
     entities, own_starts, own = [Sequences.of([])], [np.zeros(1, np.int64)], [np.zeros(0, np.uint32)]
-    relations: dict[str, int] = {}
+    relations = _Numbers()
     places = 0
     entries = iter(entries)
     while batch := list(islice(entries, _BATCH)):
         part = Sequences.of(encode([entity for entity, _ in batch]))
         entities.append(Sequences(part.tokens.astype(np.uint32), part.starts))
-        numbers = [[relations.setdefault(name, len(relations)) for name in names] for _, names in batch]
-        own.append(np.fromiter((number for row in numbers for number in row), np.uint32))
-        own_starts.append(places + np.cumsum([len(row) for row in numbers]))
+        named = [list(names) for _, names in batch]
+        own.append(np.fromiter(map(relations.__getitem__, chain.from_iterable(named)), np.uint32))
+        own_starts.append(places + np.cumsum([len(names) for names in named]))
         places = int(own_starts[-1][-1])
     relation_tokens = Sequences.of(encode(list(relations)))
     return Contents(Sequences.joined(entities), relation_tokens, np.concatenate(own_starts), np.concatenate(own))

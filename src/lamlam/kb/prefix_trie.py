@@ -8,6 +8,7 @@ a memory-mapped file of 6 bytes each, and a batch of rows is answered by a few a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ class Sequences(NamedTuple):
         """From lists of ids; int64."""
         starts = np.zeros(len(lists) + 1, np.int64)
         np.cumsum([len(ids) for ids in lists], out=starts[1:])
-        return cls(np.fromiter((token for ids in lists for token in ids), np.int64, count=int(starts[-1])), starts)
+        return cls(np.fromiter(chain.from_iterable(lists), np.int64, count=int(starts[-1])), starts)
 
     @classmethod
     def joined(cls, parts: Sequence[Sequences]) -> Sequences:
