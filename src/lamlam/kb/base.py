@@ -332,6 +332,13 @@ class KnowledgeBase:
 
     def _written(self, entity: str) -> Named | None:
         """The entity that a person who writes means: misspelt names are new names, ambiguous ones an error."""
+        if unusable(entity) is not None:
+            return None
+        if named := self._store.entity(entity):
+            return named
+        normalised = normalise(entity)
+        if not self._store.entities_normalised(normalised) and not self._store.entities_aliased(normalised):
+            return None  # without a search for names like it, which would not be taken
         found = resolve_entity(self._store, entity)
         if found.named is None and found.how in ("normalised", "alias"):
             raise _ambiguous(entity, found)
