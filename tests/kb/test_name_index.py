@@ -201,6 +201,15 @@ def test_arrays_that_are_behind_are_not_asked(path, monkeypatch):
     connection.close()
 
 
+def test_a_forgotten_name_does_not_slide_to_one_that_was_forgotten_too_and_came_back(kb):
+    kb.add([Fact("Ada Lovelacce", "Birth Date", "v"), Fact("Ada Lovelace", "Birth Date", "v")])
+    kb.forget("Ada Lovelace", "Birth Date")
+    kb.add([Fact("Ada Lovelace", "Birth Place", "w")])
+    kb.forget("Ada Lovelacce")
+    assert kb.lookup("Ada Lovelacce", "Birth Place") is None
+    assert kb.lookup("Ada Lovelace", "Birth Place").fact.value == "w"
+
+
 def test_names_out_of_order_are_refused(tmp_path):
     with pytest.raises(ValueError, match="ascending"):
         build(tmp_path / "names", [(2, "b"), (1, "a")], "s")

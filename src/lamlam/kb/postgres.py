@@ -188,7 +188,7 @@ class PostgresStore:
         """Whether a query for a normalised key may mean one that was forgotten, and not the one that was found."""
         with self._reading():
             forgotten = self._buried.sliding(*query)
-            return bool(forgotten) and self._buried.digest(*found) not in forgotten
+            return bool(forgotten - {self._buried.digest(*found)})
 
     def stats(self) -> dict[str, int]:
         """How many there are of everything."""

@@ -152,7 +152,7 @@ class SqliteStore:
         """Whether a query for a normalised key may mean one that was forgotten, and not the one that was found."""
         with self._writing():
             forgotten = self._tombstones.sliding(*query)
-            return bool(forgotten) and self._tombstones.digest(*found) not in forgotten
+            return bool(forgotten - {self._tombstones.digest(*found)})
 
     def stats(self) -> dict[str, int]:
         """How many there are of everything."""
