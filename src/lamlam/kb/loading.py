@@ -88,6 +88,8 @@ def _write(
     if not rows:
         return Added(0)
     connection.execute("INSERT INTO transactions VALUES (?, ?, 'load', ?, ?)", (_LOAD, time(), author, reason))
+    # What lookups read comes first: of a file beyond two gigabytes, what comes last lies outside the mapping.
+    _write_entities(connection, columns["entity"].texts)
     keys = _Keys(columns)
     facts = _plain(keys) if evidence is None else _with_evidence(connection, keys, evidence)
     _write_facts(connection, facts)
@@ -105,7 +107,6 @@ def _write(
     added = len(facts.entity)
     del facts
     _write_texts(connection, columns["value"].texts, uses)
-    _write_entities(connection, columns["entity"].texts)
     if len(columns["entity"].texts) <= MOST_RECENT:  # the index of names is made anew only for more
         for number, name in enumerate(columns["entity"].texts.to_pylist(), 1):
             names.insert(number, normalise(name))
