@@ -11,6 +11,7 @@ from lamlam.text import Document, Lookup
 from lamlam.text.files import write_documents
 
 COMMANDS = ["build", "get", "search", "set", "forget", "history", "import", "export", "stats", "check"]
+COMMANDS += ["as-of", "diff", "rollback", "snapshot", "backup"]
 
 
 @pytest.fixture
@@ -132,6 +133,25 @@ def test_an_import_that_cannot_be_read_makes_no_base(lamlam, tmp_path):
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     assert lamlam("import", tmp_path / "x.csv", tmp_path / "new.db")[0] == 1
     assert not (tmp_path / "new.db").exists()
+
+
+def test_a_moment_is_named_read_compared_and_gone_back_to(lamlam, base, tmp_path):
+    assert json.loads(lamlam("snapshot", base, "first", "--json")[1])[0]["name"] == "first"
+    lamlam("set", base, "Ada Lovelace", "Job", "mathematician", "--reason", "known")
+    assert "first" in lamlam("snapshot", base)[1]
+    assert json.loads(lamlam("as-of", base, "first", "ada lovelace", "job", "--json")[1])[0]["value"] == "x"
+    (change,) = json.loads(lamlam("diff", base, "first", "--json")[1])
+    assert (change["old"], change["new"], change["reason"]) == ("x", "mathematician", "known")
+    assert "mathematician" in lamlam("diff", base, "first")[1]
+    assert lamlam("backup", base, tmp_path / "copy.db")[0] == 0
+    assert json.loads(lamlam("rollback", base, "first", "--json")[1]) == {"changed": 2}
+    assert json.loads(lamlam("get", base, "Ada Lovelace", "Job", "--json")[1])[0]["value"] == "x"
+    code, out, _ = lamlam("get", tmp_path / "copy.db", "Ada Lovelace", "Job", "--json")
+    assert (code, json.loads(out)[0]["value"]) == (0, "mathematician")
+    for arguments in (("as-of", base, "never", "Ada Lovelace"), ("backup", base, base), ("snapshot", base, "first")):
+        code, _, err = lamlam(*arguments)
+        assert code == 1
+        assert err.count("\n") == 1
 
 
 def test_stats_and_check(lamlam, base):

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamlam.kb import Fact
+from lamlam.kb.name_score import fitted, name_score
 from lamlam.kb.names import deletions, normalise, spellings
-from lamlam.kb.similarity import THRESHOLD, name_score, relation_score
+from lamlam.kb.similarity import THRESHOLD, relation_score, synonymous
 
 SAME = [
     ("Ada Lovelacce", "Ada Lovelace"),
@@ -49,13 +50,13 @@ OTHERS = [
 
 @pytest.mark.parametrize(("query", "name"), SAME)
 def test_spellings_of_one_name(query, name):
-    assert name_score(query, name, lambda _: False) >= THRESHOLD
+    assert name_score(query, name, lambda _: 0) >= fitted().threshold
 
 
 @pytest.mark.parametrize(("query", "name"), OTHERS)
 def test_names_of_others(query, name):
-    assert name_score(query, name, lambda _: False) < THRESHOLD
-    assert name_score(query, name, lambda _: True) < THRESHOLD
+    assert name_score(query, name, lambda _: 0) < fitted().threshold
+    assert name_score(query, name, lambda _: 100) < fitted().threshold
 
 
 @pytest.mark.parametrize(("query", "name"), OTHERS)
@@ -85,7 +86,7 @@ def test_case_alone_decides_between_two_that_are_otherwise_equal(kb):
 
 
 def test_common_words_do_not_hide_a_name(kb, monkeypatch):
-    monkeypatch.setattr("lamlam.kb.name_index.MOST_POSTINGS", 20)
+    monkeypatch.setattr("lamlam.kb.name_tables.MOST_POSTINGS", 20)
     kb.add(Fact(f"John Number{n}", "R", str(n)) for n in range(50))
     kb.add(Fact(f"Person{n} Smithson", "R", str(n)) for n in range(50))
     kb.add([Fact("John Smithson", "R", "he")])
@@ -109,10 +110,32 @@ def test_names_of_one_relation(query, relation):
         ("capital of", "capital"),
         ("influenced by", "influenced"),
         ("Mother", "Father"),
+        ("participant", "participant in"),
+        ("Spouse", "Source"),
+        ("start time", "end time"),
     ],
 )
 def test_names_of_other_relations(query, relation):
     assert relation_score(query, relation) < THRESHOLD
+    assert not synonymous(query, relation)
+
+
+@pytest.mark.parametrize(
+    ("query", "relation"),
+    [("university", "Educated At"), ("elements", "Components"), ("Born", "Birth Date"), ("wife", "spouse")],
+)
+def test_synonyms(kb, query, relation):
+    assert synonymous(query, relation)
+    kb.add([Fact("Ada", relation, "v"), Fact("Ada", "Something Else", "w")])
+    match = kb.lookup("Ada", query)
+    assert (match.fact.value, match.how) == ("v", "exact entity, synonym relation")
+
+
+def test_two_relations_with_one_synonym_are_not_told_apart(kb):
+    kb.add([Fact("Ada", "Birth Date", "v"), Fact("Ada", "Date Of Birth", "w")])
+    assert kb.lookup("Ada", "born") is None
+    assert kb.resolve("Ada", "born").why == "several that cannot be told apart"
+    assert kb.lookup("Ada", "Birth Date").fact.value == "v"
 
 
 @pytest.mark.parametrize(

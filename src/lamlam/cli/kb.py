@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +25,8 @@ Relation = Annotated[str, typer.Argument(help="The relation.", show_default=Fals
 OneRelation = Annotated[str | None, typer.Argument(help="Only this relation.", show_default=False)]
 Author = Annotated[str | None, typer.Option(help="Who makes the change, kept in the history.")]
 Reason = Annotated[str | None, typer.Option(help="Why, kept in the history.")]
+When = Annotated[str, typer.Argument(help="A snapshot's name, or a date or time such as 2026-01-31T12:00.")]
+Until = Annotated[str | None, typer.Argument(help="Likewise; without it, now.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Bring back what was forgotten, too.")]
 
 
@@ -72,12 +73,19 @@ def import_(
 
     Example: `lamlam kb import facts.csv facts.db --author "Wikidata 2024"`
     """
-    from lamlam.kb.exchange import read_facts
+    from lamlam.kb.exchange import read_batches, read_facts
 
-    rows = read_facts(facts)
-    first = next(rows, None)  # an unreadable file leaves no empty base behind
-    with KnowledgeBase.open(base, create=True) as kb:
-        added = kb.add(progress(chain([first] if first else [], rows), "facts"), author, reason, force)
+    if base.exists():
+        with KnowledgeBase.open(base) as kb:
+            added = kb.add(progress(read_facts(facts), "facts"), author, reason, force)
+    else:
+        # A new base is loaded at once, and is there whole or not at all.
+        with (
+            write_beside(base) as partial,
+            _removed_with_its_log(partial),
+            KnowledgeBase.open(partial, create=True) as kb,
+        ):
+            added = kb.load(progress(read_batches(facts), "parts of the file"), author, reason)
     _report(added, base, json)
 
 
@@ -114,14 +122,7 @@ def get(
         matches = kb.facts(entity) if relation is None else kb.lookup(entity, relation, k)
         if not matches:
             raise LamlamError(_why_not(kb, base, entity, relation))
-    if json:
-        emit_json([_as_json(match) for match in matches])
-        return
-    table = _table("entity", "relation", "value", "source", "score", "how")
-    for match in matches:
-        fact = match.fact
-        _row(table, fact.entity, fact.relation, fact.value, _where(fact), f"{match.score:.2f}", match.how)
-    console.print(table)
+    _show_matches(matches, json)
 
 
 @app.command()
@@ -199,6 +200,84 @@ def forget(
         console.print(f"{gone.mentions:,} facts about others have this name as their value; they stay")
 
 
+@app.command("as-of")
+def as_of(base: Base, moment: When, entity: Entity, relation: OneRelation = None, json: Json = False) -> None:
+    """Ask for what was known of an entity, or for one relation of it, at a past moment.
+
+    Example: `lamlam kb as-of facts.db 2026-01-31 "Ada Lovelace" "birth date"`
+    """
+    with KnowledgeBase.open(base) as kb:
+        then = kb.as_of(moment)
+        matches = then.facts(entity) if relation is None else then.lookup(entity, relation, 10)
+        if not matches:
+            raise LamlamError(f"{_why_not(then, base, entity, relation)} (as of {moment})")
+    _show_matches(matches, json)
+
+
+@app.command()
+def diff(base: Base, since: When, until: Until = None, json: Json = False) -> None:
+    """Show what differs between two moments, or a moment and now.
+
+    Example: `lamlam kb diff facts.db 2026-01-31`
+    """
+    with KnowledgeBase.open(base) as kb:
+        changes = kb.diff(since, until)
+    if json:
+        emit_json([{**asdict(change), "time": change.time.isoformat()} for change in changes])
+        return
+    table = _table("entity", "relation", "old", "new", "author", "reason")
+    for change in changes:
+        _row(table, change.entity, change.relation, change.old, change.new, change.author, change.reason)
+    console.print(table)
+
+
+@app.command()
+def rollback(base: Base, to: When, author: Author = None, reason: Reason = None, json: Json = False) -> None:
+    """Have what held at a moment hold again. What came since stays in the history; what was forgotten stays so.
+
+    Example: `lamlam kb rollback facts.db "before the import" --reason "bad source"`
+    """
+    with KnowledgeBase.open(base) as kb:
+        changed = kb.rollback(to, author, reason)
+    _say({"changed": changed}, f"{changed:,} facts and aliases are as they were at {to}", json)
+
+
+@app.command()
+def snapshot(
+    base: Base,
+    name: Annotated[str | None, typer.Argument(help="A name for this moment; without, all are shown.")] = None,
+    json: Json = False,
+) -> None:
+    """Give the present moment a name, for as-of, diff and rollback, or show the named moments.
+
+    Example: `lamlam kb snapshot facts.db "before the import"`
+    """
+    with KnowledgeBase.open(base) as kb:
+        taken = kb.snapshots() if name is None else [kb.snapshot(name)]
+    if json:
+        emit_json([{**asdict(one), "time": one.time.isoformat()} for one in taken])
+        return
+    table = _table("name", "time")
+    for one in taken:
+        _row(table, one.name, one.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"))
+    console.print(table)
+
+
+@app.command()
+def backup(
+    base: Base,
+    copy: Annotated[Path, typer.Argument(metavar="COPY", help="A new file.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Copy a base while it is in use. What is forgotten later is still in the copy.
+
+    Example: `lamlam kb backup facts.db facts-monday.db`
+    """
+    with KnowledgeBase.open(base) as kb:
+        kb.backup(copy)
+    _say({"file": str(copy)}, f"copied to {copy}", json)
+
+
 @app.command()
 def history(base: Base, entity: Entity, relation: OneRelation = None, json: Json = False) -> None:
     """Show what happened to the facts of an entity, oldest first.
@@ -272,6 +351,17 @@ def _why_not(kb: KnowledgeBase, base: Path, entity: str, relation: str | None) -
 def _came_near(found: Resolution) -> str:
     near = ", ".join(f"{one.name} ({one.score:.2f})" for one in found.candidates if one.score > 0)
     return f"{found.why}{': ' if near else ''}{near}"
+
+
+def _show_matches(matches: list[Match], json: bool) -> None:
+    if json:
+        emit_json([_as_json(match) for match in matches])
+        return
+    table = _table("entity", "relation", "value", "source", "score", "how")
+    for match in matches:
+        fact = match.fact
+        _row(table, fact.entity, fact.relation, fact.value, _where(fact), f"{match.score:.2f}", match.how)
+    console.print(table)
 
 
 def _report(added: Added, base: Path, json: bool) -> None:

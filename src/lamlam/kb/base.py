@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from lamlam.errors import LamlamError
-from lamlam.kb.fact import Added, Candidate, Change, Fact, Forgotten, Match, Resolution
+from lamlam.kb.fact import Added, Candidate, Change, Fact, Forgotten, Match, Resolution, Snapshot
 from lamlam.kb.names import normalise, unusable
+from lamlam.kb.past import PastStore
 from lamlam.kb.resolve import Found, near_entities, resolve_entity, resolve_relation
 from lamlam.kb.store import Named, Selection, Store
 from lamlam.text import Document
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Moment = datetime | str
+"""A time, or the name of a snapshot, or an ISO date or time."""
+
+_EXACTLY = "exact entity, exact relation"
 
 
 class KnowledgeBase:
@@ -27,15 +38,15 @@ class KnowledgeBase:
 
     @classmethod
     def open(cls, path: str | Path, create: bool = False) -> KnowledgeBase:
-        """The base at `path`, one SQLite file; with `create`, an empty one is made where there is none.
+        """The base at `path`, an SQLite file or a `postgresql://` URL; with `create`, one is made where there is none.
 
         Raises `LamlamError` for anything that is not a base of this version.
         """
         scheme, separator, _ = str(path).partition("://")
         if separator:
             if scheme in ("postgresql", "postgres"):
-                raise LamlamError("bases in PostgreSQL are not built yet; give the path of a file for now")
-            raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file")
+                return cls(_shared(str(path), create))
+            raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file or a postgresql:// URL")
         # Here, so that whatever only handles Facts and Matches does not load a store.
         from lamlam.kb.sqlite import SqliteStore
 
@@ -79,15 +90,31 @@ class KnowledgeBase:
         added = self.add(facts(), author, reason, force)
         return Added(added, added.known, added.refused, unusable_calls)
 
+    def load(
+        self, batches: Iterable[pyarrow.RecordBatch], author: str | None = None, reason: str | None = None
+    ) -> Added:
+        """Fill a base that is still empty from Arrow batches with the columns of `lamlam.kb.exchange`, the fast way.
+
+        All rows are one transaction, and none is in if one cannot be stored. Raises `LamlamError` where the base has
+        had a transaction before, or another process has it open.
+        """
+        return self._store.load(batches, author, reason)
+
     @overload
-    def lookup(self, entity: str, relation: str, k: None = None) -> Match | None: ...
+    def lookup(self, entity: str, relation: str, k: None = None, *, as_of: Moment | None = None) -> Match | None: ...
     @overload
-    def lookup(self, entity: str, relation: str, k: int) -> list[Match]: ...
-    def lookup(self, entity: str, relation: str, k: int | None = None) -> Match | list[Match] | None:
+    def lookup(self, entity: str, relation: str, k: int, *, as_of: Moment | None = None) -> list[Match]: ...
+    def lookup(
+        self, entity: str, relation: str, k: int | None = None, *, as_of: Moment | None = None
+    ) -> Match | list[Match] | None:
         """The fact for (entity, relation), or None where the base does not know, or cannot tell which one is meant.
 
-        With `k`, a list of up to `k` values in their declared order, empty where there is no match.
+        With `k`, a list of up to `k` values in their declared order, empty where there is no match. With `as_of`, what
+        it would have been at that moment (see `KnowledgeBase.as_of`).
         """
+        if as_of is not None:
+            then = self.as_of(as_of)
+            return then.lookup(entity, relation) if k is None else then.lookup(entity, relation, k)
         matches = self._matches(entity, relation, 1 if k is None else k)
         if k is not None:
             return matches
@@ -95,7 +122,47 @@ class KnowledgeBase:
 
     def lookup_many(self, queries: Iterable[tuple[str, str]]) -> list[Match | None]:
         """`lookup` for each (entity, relation), in their order."""
-        return [self.lookup(entity, relation) for entity, relation in queries]
+        asked = list(queries)
+        try:
+            found = self._store.exact_many(asked)
+        except UnicodeEncodeError:  # one of them has a lone surrogate, which no base can hold
+            return [self.lookup(*query) for query in asked]
+        return [
+            self.lookup(*query) if fact is None else Match(fact, 1.0, _EXACTLY)
+            for query, fact in zip(asked, found, strict=True)
+        ]
+
+    def as_of(self, moment: Moment) -> KnowledgeBase:
+        """The base as it was at a moment, for reading: a time, the name of a snapshot, or an ISO date or time.
+
+        A time without a zone is local time. What has been forgotten since is not there either. It stays usable until
+        this base is closed.
+        """
+        return KnowledgeBase(PastStore(self._store, self._transaction(moment)))
+
+    def diff(self, since: Moment, until: Moment | None = None) -> list[Change]:
+        """What differs between two moments (see `as_of`), or a moment and now, by entity and relation."""
+        end = self._store.transaction_at() if until is None else self._transaction(until)
+        return self._store.diff(self._transaction(since), end)
+
+    def rollback(self, to: Moment, author: str | None = None, reason: str | None = None) -> int:
+        """Have what held at a moment hold again; how many facts and aliases changed.
+
+        It is a change like others, in the history and to be rolled back itself. What was forgotten stays forgotten.
+        """
+        return self._store.rollback(self._transaction(to), author, reason)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Give the present moment a name, for `as_of`, `diff` and `rollback`."""
+        return self._store.snapshot(name)
+
+    def snapshots(self) -> list[Snapshot]:
+        """The named moments, oldest first."""
+        return self._store.snapshots()
+
+    def backup(self, path: str | Path) -> None:
+        """Write a copy of the base to a new file, while it is in use. What is forgotten later is still in the copy."""
+        self._store.backup(Path(path))
 
     def resolve(self, entity: str, relation: str | None = None) -> Resolution:
         """What the base takes a name for, or with `relation` one of that entity; and why, where it abstains."""
@@ -129,12 +196,17 @@ class KnowledgeBase:
         Other spellings of a key that is there, and aliases, are taken for it; misspellings are not. A forgotten key
         takes another value, but not a forgotten one, and a forgotten entity takes none, unless with `force`.
         """
-        named = self._written(entity)
-        if named is not None:
-            entity = named.name
-            own = resolve_relation(self._store, named, relation)
-            relation = own.named.name if own.named and own.how != "fuzzy" else relation
-        return self._store.set(Fact(entity, relation, value, author=author), author, reason, force)
+        return self.edit([Fact(entity, relation, value, author=author)], author, reason, force) > 0
+
+    def edit(
+        self, facts: Iterable[Fact], author: str | None = None, reason: str | None = None, force: bool = False
+    ) -> int:
+        """`set` for many facts as one transaction: all of them, or none; how many values were not so yet.
+
+        They are on the disk when it returns. One sync of the disk serves them all, so that a hundred edits take
+        hardly longer than one.
+        """
+        return self._store.set([self._as_written(fact) for fact in facts], author, reason, force)
 
     def add_alias(
         self, alias: str, entity: str, author: str | None = None, reason: str | None = None, force: bool = False
@@ -224,7 +296,7 @@ class KnowledgeBase:
         except UnicodeEncodeError:  # a lone surrogate, which no base can hold
             return []
         if exact:
-            return [Match(fact, 1.0, "exact entity, exact relation") for fact in exact]
+            return [Match(fact, 1.0, _EXACTLY) for fact in exact]
         found = resolve_entity(self._store, entity)
         if found.named is None:
             return []
@@ -234,8 +306,39 @@ class KnowledgeBase:
         score, how = found.score * own.score, f"{found.how} entity, {own.how} relation"
         return [Match(fact, score, how) for fact in self._store.facts(found.named.id, own.named.id, limit)]
 
+    def _transaction(self, moment: Moment) -> int:
+        if isinstance(moment, str):
+            named = {snapshot.name: snapshot.transaction for snapshot in self._store.snapshots()}
+            if moment in named:
+                return named[moment]
+            text = moment
+            try:
+                moment = datetime.fromisoformat(text)
+            except ValueError:
+                there = f"; there are {', '.join(sorted(named))}" if named else ""
+                raise LamlamError(
+                    f"{text[:80]!r} is no snapshot and no time such as 2026-01-31 or 2026-01-31T12:00:00{there}"
+                ) from None
+        return self._store.transaction_at(moment)
+
+    def _as_written(self, fact: Fact) -> Fact:
+        """The fact with the names under which the base has its key."""
+        named = self._written(fact.entity)
+        if named is None:
+            return fact
+        own = resolve_relation(self._store, named, fact.relation)
+        relation = own.named.name if own.named and own.how != "fuzzy" else fact.relation
+        return dataclasses.replace(fact, entity=named.name, relation=relation)
+
     def _written(self, entity: str) -> Named | None:
         """The entity that a person who writes means: misspelt names are new names, ambiguous ones an error."""
+        if unusable(entity) is not None:
+            return None
+        if named := self._store.entity(entity):
+            return named
+        normalised = normalise(entity)
+        if not self._store.entities_normalised(normalised) and not self._store.entities_aliased(normalised):
+            return None  # without a search for names like it, which would not be taken
         found = resolve_entity(self._store, entity)
         if found.named is None and found.how in ("normalised", "alias"):
             raise _ambiguous(entity, found)
@@ -282,6 +385,14 @@ class KnowledgeBase:
         near = self.candidates(entity, 3)
         hint = "; near it: " + ", ".join(f"{one.name} ({one.score:.2f})" for one in near) if near else ""
         return LamlamError(f"there is no entity {entity[:80]!r} in the base{hint}")
+
+
+def _shared(url: str, create: bool) -> Store:
+    try:
+        from lamlam.kb.postgres import PostgresStore
+    except ImportError as error:
+        raise LamlamError("a base in PostgreSQL needs psycopg; install it: pip install 'lamlam[postgres]'") from error
+    return PostgresStore(url, create)
 
 
 def _ambiguous(entity: str, found: Found) -> LamlamError:

@@ -1,7 +1,9 @@
 r"""Facts in and out of files: Parquet, CSV, and the peer's base (github: kilian-group/LMLM).
 
 A table has the columns `entity` (or `subject`), `relation`, `value` (or `object`) and, where there are any, `source`,
-`start`, `end`, `author`, `confidence` and `rank`. The peer's base is one JSON object with `triplets`, or a Parquet file
+`start`, `end`, `author`, `confidence`, `rank`, `valid_from` and `valid_to`.
+
+The peer's base is one JSON object with `triplets`, or a Parquet file
 whose column `triplets` holds all of them in one row. In it, entities are written with underscores (`Arsenal_F.C.`) and
 with quotes escaped (`Destiny\'s Child`); both are undone on the way in.
 """
@@ -13,6 +15,8 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +27,14 @@ from lamlam.kb.fact import Fact
 if TYPE_CHECKING:
     import pyarrow
 
-COLUMNS = ("entity", "relation", "value", "source", "start", "end", "author", "confidence", "rank")
+COLUMNS = (
+    *("entity", "relation", "value", "source", "start", "end", "author", "confidence", "rank"),
+    *("valid_from", "valid_to"),
+)
 _OTHER_NAMES = {"subject": "entity", "object": "value"}
 _ESCAPED_QUOTE = re.compile(r"\\(['\"\\])")
 _ROWS = 65_536
+_LOADED_ROWS = 1_000_000
 
 
 def read_facts(path: str | Path) -> Iterator[Fact]:
@@ -42,6 +50,26 @@ def read_facts(path: str | Path) -> Iterator[Fact]:
     raise LamlamError(f"{path}: facts are read from .parquet, .csv and .json (the peer's base); convert the file first")
 
 
+def read_batches(path: str | Path) -> Iterator[pyarrow.RecordBatch]:
+    """The facts of a file as Arrow batches for `KnowledgeBase.load`; a table in Parquet is not touched in Python."""
+    import pyarrow
+    import pyarrow.parquet
+
+    path = Path(path)
+    if path.suffix.lower() == ".parquet":
+        with _readable(path), pyarrow.parquet.ParquetFile(path) as file:
+            if "triplets" not in file.schema_arrow.names:
+                columns = _columns(file.schema_arrow.names, path)
+                for batch in file.iter_batches(batch_size=_LOADED_ROWS, columns=list(columns)):
+                    yield batch.rename_columns([columns[name] for name in batch.schema.names])
+                return
+    facts = read_facts(path)
+    rows = [_row(fact) for fact in islice(facts, _ROWS)]
+    while rows:
+        yield pyarrow.RecordBatch.from_pylist(rows, _schema())
+        rows = [_row(fact) for fact in islice(facts, _ROWS)]
+
+
 def write_facts(facts: Iterable[Fact], path: str | Path) -> int:
     """Write facts to a file, by its suffix (.parquet, .csv, .json for the peer's base); how many were written."""
     path = Path(path)
@@ -54,22 +82,29 @@ def write_facts(facts: Iterable[Fact], path: str | Path) -> int:
 
 
 def _read_parquet(path: Path) -> Iterator[Fact]:
-    import pyarrow
     import pyarrow.parquet
 
+    with _readable(path), pyarrow.parquet.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        if "triplets" in names:
+            for batch in file.iter_batches(batch_size=1, columns=["triplets"]):
+                # One row may hold millions: take them from the flat list, not from a Python list of lists.
+                yield from _from_triplets(batch.column(0).flatten(), path)
+            return
+        columns = _columns(names, path)
+        for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
+            values = [batch.column(name).to_pylist() for name in columns]
+            for row in zip(*values, strict=True):
+                yield _fact(dict(zip(columns.values(), row, strict=True)), str(path))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what Arrow says of a file that is no Parquet into a line for the user."""
+    import pyarrow
+
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            if "triplets" in names:
-                for batch in file.iter_batches(batch_size=1, columns=["triplets"]):
-                    # One row may hold millions: take them from the flat list, not from a Python list of lists.
-                    yield from _from_triplets(batch.column(0).flatten(), path)
-                return
-            columns = _columns(names, path)
-            for batch in file.iter_batches(batch_size=_ROWS, columns=list(columns)):
-                values = [batch.column(name).to_pylist() for name in columns]
-                for row in zip(*values, strict=True):
-                    yield _fact(dict(zip(columns.values(), row, strict=True)), str(path))
+        yield
     except pyarrow.ArrowInvalid as error:
         reason = " ".join(str(error).split())
         raise LamlamError(f"{path} cannot be read as Parquet: {reason}; write or copy it again") from error
@@ -135,7 +170,8 @@ def _fact(cells: Mapping[str, Any], where: str) -> Fact:
         raise LamlamError(f"{where}: start, end, rank and confidence are numbers: {error}") from error
     span = None if start is None or end is None else (start, end)
     source, author = (None if cells.get(column) is None else str(cells[column]) for column in ("source", "author"))
-    return Fact(cells["entity"], cells["relation"], cells["value"], source, span, author, confidence, rank or 0)
+    valid = (None if cells.get(column) is None else str(cells[column]) for column in ("valid_from", "valid_to"))
+    return Fact(cells["entity"], cells["relation"], cells["value"], source, span, author, confidence, rank or 0, *valid)
 
 
 def _number(cell: Any, kind: type) -> Any:
@@ -144,7 +180,8 @@ def _number(cell: Any, kind: type) -> Any:
 
 def _row(fact: Fact) -> dict[str, Any]:
     start, end = fact.span or (None, None)
-    values = (fact.entity, fact.relation, fact.value, fact.source, start, end, fact.author, fact.confidence, fact.rank)
+    evidence = fact.source, start, end, fact.author, fact.confidence
+    values = fact.entity, fact.relation, fact.value, *evidence, fact.rank, fact.valid_from, fact.valid_to
     return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -191,5 +228,5 @@ def _schema() -> pyarrow.Schema:
     import pyarrow
 
     text, number = pyarrow.string(), pyarrow.int64()
-    types = (text, text, text, text, number, number, text, pyarrow.float64(), number)
+    types = (text, text, text, text, number, number, text, pyarrow.float64(), number, text, text)
     return pyarrow.schema(list(zip(COLUMNS, types, strict=True)))

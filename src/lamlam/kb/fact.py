@@ -15,7 +15,8 @@ class Fact:
 
     `source` is the id of the document that says so and `span` the value's (start, end) in its text; `author` is who
     or what asserted it (a person, a model, a data set), `confidence` how sure they were, from 0 to 1. `rank` orders
-    the values of one (entity, relation): the lowest comes first.
+    the values of one (entity, relation): the lowest comes first. `valid_from` and `valid_to` say since and until when
+    it is so in the world, as ISO dates of any length ("1815", "1815-12", "-0043-03-15"), where that is known.
     """
 
     entity: str
@@ -26,6 +27,8 @@ class Fact:
     author: str | None = None
     confidence: float | None = None
     rank: int = 0
+    valid_from: str | None = None
+    valid_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,9 @@ class Resolution:
     candidates: tuple[Candidate, ...]
 
 
+What = Literal["added", "set", "removed"]
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One line of history: what happened to one value of (`entity`, `relation`), when, by whom and why."""
@@ -70,11 +76,20 @@ class Change:
     time: datetime
     author: str | None
     reason: str | None
-    what: Literal["added", "set", "removed"]
+    what: What
     entity: str
     relation: str
     old: str | None
     new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment with a name: `transaction` is the last one that was done by then, 0 before all."""
+
+    name: str
+    transaction: int
+    time: datetime
 
 
 class Added(int):

@@ -1,125 +1,189 @@
-"""The index for misspelt names inside the file: entities by their words, words by their spellings.
+"""The index for misspelt names of one base: flat arrays beside the file, and tables in it for what came since.
 
-A word is filed under itself and under what is left when any one character is left out, so that words one edit apart
-share a key. Only the few entities that share rare words with a query are ever compared with it.
+The tables are written in the transaction that brings or forgets a name, so they are never behind. The arrays are made
+from the table of entities when many names have come, and carry a stamp that the base holds too: arrays with another
+stamp are of another state, or of another base, and are never asked. Whatever the arrays give is checked against the
+tables before it is believed, and what is forgotten is overwritten in them.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
+import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from zlib import crc32
 
-from lamlam.kb.names import LONGEST_FUZZY, deletions, normalise
+from lamlam.errors import LamlamError
+from lamlam.kb import name_search
+from lamlam.kb.name_arrays import NameArrays, build
+from lamlam.kb.name_tables import NameTables
+from lamlam.kb.names import LONGEST_FUZZY, normalise
 from lamlam.kb.store import Named
 
-LONGEST_WORD = 40
-MOST_POSTINGS = 3000
-"""Words that more entities share are too common to search by, unless together with another."""
-MOST_CANDIDATES = 200
+MOST_RECENT = 5000
+"""So many names may come, and a fiftieth of those that are there, before new arrays are made."""
+NEAREST = 8
+"""Candidates that the arrays give for a name."""
 
 
 class NameIndex:
-    """The tables words, word_spellings and postings of one connection."""
+    """The names of the base at `path` through one connection; without a path there are tables only."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path | None = None) -> None:
         self._connection = connection
+        self._path = path
+        self._tables = NameTables(connection)
+        self._arrays: NameArrays | None = None
+        self._inserted = 0
 
     def insert(self, entity: int, name: str) -> None:
-        """File an entity under the words of its normalised name, or of a normalised alias."""
-        for word in indexed_words(name):
-            row = self._connection.execute("SELECT id FROM words WHERE word = ?", (word,)).fetchone()
-            word_id: int = row[0] if row else self._insert_word(word)
-            added = self._connection.execute("INSERT OR IGNORE INTO postings VALUES (?, ?)", (word_id, entity))
-            if added.rowcount:
-                self._connection.execute("UPDATE words SET entities = entities + 1 WHERE id = ?", (word_id,))
+        """File an entity under its normalised name or a normalised alias, in the transaction under way.
+
+        Of a flood of names only the first go to the tables; then the base is marked to need new arrays.
+        """
+        self._inserted += 1
+        if self._path is None or self._inserted <= MOST_RECENT:
+            self._tables.insert(entity, name)
+        else:
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('names_behind', 1)")
 
     def remove(self, entity: int, names: list[str]) -> None:
-        """Take an entity out of the index; `names` are its normalised name and aliases."""
-        execute = self._connection.execute
-        for word in {word for name in names for word in indexed_words(name)}:
-            row = execute("SELECT id, entities FROM words WHERE word = ?", (word,)).fetchone()
-            if (
-                row is None
-                or not execute("DELETE FROM postings WHERE word = ? AND entity = ?", (row[0], entity)).rowcount
-            ):
-                continue
-            if row[1] > 1:
-                execute("UPDATE words SET entities = entities - 1 WHERE id = ?", (row[0],))
-            else:
-                execute("DELETE FROM words WHERE id = ?", (row[0],))
-                self._connection.executemany(
-                    "DELETE FROM word_spellings WHERE key = ? AND word = ?", [(key, row[0]) for key in _keys(word)]
-                )
+        """Take an entity's normalised names out, in the transaction under way; `scrub` finishes it after that."""
+        self._tables.remove(entity, names)
+        if self._stamp() is not None:
+            gone = self._gone() | {(entity, crc32(name.encode())) for name in names}
+            self._connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('names_gone', ?)", (json.dumps(sorted(gone)),)
+            )
 
     def near(self, normalised: str) -> list[Named]:
-        """The entities that share the rarest words of a name, spelling aside, those that share the most first."""
-        words = list(dict.fromkeys(indexed_words(normalised)))
-        found = {named.id: named for named in self._closed_up(normalised)}
-        by_word = [ids for ids in (self._alike(word) for word in words if len(word) > 1 or len(words) == 1) if ids]
-        by_word.sort(key=lambda ids: sum(ids.values()))
-        chosen: list[int] = []
-        postings = 0
-        for ids in by_word:
-            postings += sum(ids.values())
-            if postings > MOST_POSTINGS:
-                break
-            chosen += ids
-        if chosen:
-            rows = self._connection.execute(
-                "SELECT entity, name FROM postings JOIN entities ON id = entity"
-                " WHERE word IN (SELECT value FROM json_each(?))"
-                " GROUP BY entity ORDER BY count(*) DESC, entity LIMIT ?",
-                (json.dumps(chosen), MOST_CANDIDATES),
-            )
-            found |= {row[0]: Named(*row) for row in rows}
-        elif len(by_word) > 1:
-            rows = self._connection.execute(
-                "SELECT id, name FROM entities WHERE id IN"
-                " (SELECT entity FROM postings WHERE word IN (SELECT value FROM json_each(?))"
-                " INTERSECT SELECT entity FROM postings WHERE word IN (SELECT value FROM json_each(?)) LIMIT ?)"
-                " ORDER BY id",
-                (json.dumps(list(by_word[0])), json.dumps(list(by_word[1])), MOST_CANDIDATES),
-            )
-            found |= {row[0]: Named(*row) for row in rows}
+        """The entities that a misspelt name may mean; raises `LamlamError` where the arrays are lost."""
+        if len(normalised) > LONGEST_FUZZY:
+            return []
+        found: dict[int, Named] = {}
+        if (arrays := self._current()) is not None:
+            for entity, name in name_search.near(arrays, normalised, NEAREST):
+                if entity not in found and (named := self._still(entity, name)) is not None:
+                    found[entity] = named
+        if self._tables.any():
+            for named in self._tables.near(normalised):
+                found.setdefault(named.id, named)
         return list(found.values())
 
-    def is_word(self, word: str) -> bool:
-        """Whether a word occurs in a name or an alias."""
-        return self._connection.execute("SELECT 1 FROM words WHERE word = ?", (word,)).fetchone() is not None
+    def frequency(self, word: str) -> int:
+        """How many names have a word."""
+        arrays = self._current()
+        return self._tables.frequency(word) + (name_search.frequency(arrays, word) if arrays is not None else 0)
 
-    def _insert_word(self, word: str) -> int:
-        word_id = self._connection.execute("INSERT INTO words (word, entities) VALUES (?, 0)", (word,)).lastrowid
-        assert word_id is not None  # noqa: S101 - sqlite3 gives one for every INSERT
-        rows = [(key, word_id) for key in _keys(word)]
-        self._connection.executemany("INSERT INTO word_spellings VALUES (?, ?)", rows)
-        return word_id
+    def outgrown(self) -> bool:
+        """Whether so many names have come, or the arrays are lost, that `rebuild` is due."""
+        if self._path is None:
+            return False
+        try:
+            arrays = self._current()
+        except LamlamError:
+            return True
+        last = self._connection.execute("SELECT max(id) FROM entities").fetchone()[0] or 0
+        there = int(arrays.entities[-1]) if arrays is not None and len(arrays) else 0
+        return bool(last - there > max(MOST_RECENT, there // 50))
 
-    def _alike(self, word: str) -> dict[int, int]:
-        """Words within an edit of `word`, by id, with the number of entities that have them."""
-        rows = self._connection.execute(
-            "SELECT DISTINCT w.id, w.entities FROM word_spellings s JOIN words w ON w.id = s.word"
-            " WHERE key IN (SELECT value FROM json_each(?))",
-            (json.dumps(sorted(_keys(word))),),
-        )
-        return dict(rows.fetchall())
+    def rebuild(self) -> None:
+        """Make the arrays from the tables, in the write transaction under way; `tidy` removes the old ones after it.
 
-    def _closed_up(self, normalised: str) -> list[Named]:
-        """Entities that differ from a name in nothing but the gaps between words ("F.C." and "FC")."""
-        rows = self._connection.execute(
-            "SELECT id, name FROM entities WHERE replace(normalised, ' ', '') = ? LIMIT 20",
-            (normalised.replace(" ", ""),),
-        )
-        return [Named(*row) for row in rows]
+        Until then others go on with the old ones, which lie in another file.
+        """
+        if self._path is None:
+            return
+        stamp = secrets.token_hex(8)
+        build(self._file(stamp), self._rows(), stamp)
+        self._tables.clear()
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('names', ?)", (stamp,))
+        self._connection.execute("DELETE FROM meta WHERE key IN ('names_gone', 'names_behind')")
+        self._inserted = 0
 
+    def scrub(self) -> None:
+        """Overwrite in the arrays what was removed; to be called after the transaction that removed it."""
+        gone = self._gone()
+        if not gone:
+            return
+        with suppress(LamlamError):  # arrays that are lost need no scrubbing
+            if (arrays := self._opened()) is not None:
+                for entity in {entity for entity, _ in gone}:
+                    arrays.scrub(entity, {key for of, key in gone if of == entity})
+        self.tidy()
+        self._connection.execute("DELETE FROM meta WHERE key = 'names_gone'")
 
-def indexed_words(name: str) -> list[str]:
-    """The words under which a name, normalised or not, is filed; none for a name too long to be misspelt."""
-    if len(name) > LONGEST_FUZZY:
-        return []
-    return [word[:LONGEST_WORD] for word in normalise(name).split()]
+    def tidy(self) -> None:
+        """Remove the arrays of former states."""
+        if self._path is not None:
+            stamp = self._stamp()
+            for file in self._path.parent.iterdir():
+                if file.name.startswith(f"{self._path.name}.names-") and not file.name.endswith(f"-{stamp}"):
+                    file.unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Let go of the arrays."""
+        if self._arrays is not None:
+            self._arrays.close()
+            self._arrays = None
 
-def _keys(word: str) -> set[int]:
-    # A short word has no typos that could not make another word of it.
-    return {crc32(key.encode()) for key in (deletions(word, 1) if len(word) > 3 else {word})}
+    def _stamp(self) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'names'").fetchone()
+        return row[0] if row and self._path is not None else None
+
+    def _file(self, stamp: str) -> Path:
+        assert self._path is not None  # noqa: S101 - callers have asked
+        return self._path.with_name(f"{self._path.name}.names-{stamp}")
+
+    def _current(self) -> NameArrays | None:
+        """The arrays that, with the tables, know all names; None where the tables do alone."""
+        if self._connection.execute("SELECT 1 FROM meta WHERE key = 'names_behind'").fetchone():
+            raise LamlamError(
+                f"the index of names of {self._path} is behind, so misspelt names cannot be looked up; open the base "
+                "once where you may write, and it is made anew"
+            )
+        return self._opened()
+
+    def _opened(self) -> NameArrays | None:
+        """The arrays with the base's stamp; None where it has none yet."""
+        stamp = self._stamp()
+        if stamp is None:
+            return None
+        if self._arrays is None or self._arrays.stamp != stamp:
+            self.close()
+            try:
+                arrays = NameArrays(self._file(stamp))
+                if arrays.stamp != stamp:
+                    raise ValueError("of another state")
+            except (OSError, ValueError) as error:
+                raise LamlamError(
+                    f"the index of names {self._file(stamp)} is lost or damaged ({error}), so misspelt names cannot "
+                    f"be looked up; open {self._path} once where you may write, and it is made again"
+                ) from error
+            self._arrays = arrays
+        return self._arrays
+
+    def _gone(self) -> set[tuple[int, int]]:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'names_gone'").fetchone()
+        return {(entity, key) for entity, key in json.loads(row[0])} if row else set()
+
+    def _still(self, entity: int, name: str) -> Named | None:
+        """The entity, if the name that the arrays have for it is still one of its names."""
+        row = self._connection.execute("SELECT name FROM entities WHERE id = ?", (entity,)).fetchone()
+        if row is None:
+            return None
+        if normalise(row[0]) != name:
+            alias = "SELECT 1 FROM aliases WHERE entity = ? AND normalised = ?"
+            if self._connection.execute(alias, (entity, name)).fetchone() is None:
+                return None
+        return Named(entity, row[0])
+
+    def _rows(self) -> Iterator[tuple[int, str]]:
+        """All entities with their normalised names and aliases, by id."""
+        entities = self._connection.execute("SELECT id, name FROM entities ORDER BY id")
+        aliases = self._connection.execute("SELECT DISTINCT entity, normalised FROM aliases ORDER BY entity")
+        return heapq.merge(((entity, normalise(name)) for entity, name in entities), aliases)

@@ -26,9 +26,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def normalise(name: str) -> str:
     """The form under which spellings of one name are equal; never empty for a name with a visible character."""
-    folded = unicodedata.normalize("NFKD", name).casefold()
-    folded = _ACCENTS.sub("", unicodedata.normalize("NFKD", folded)).translate(_LETTERS)
-    folded = unicodedata.normalize("NFC", folded)
+    if name.isascii():  # nothing to fold but case, and most names are
+        folded = name.lower()
+    else:
+        folded = unicodedata.normalize("NFKD", name).casefold()
+        folded = _ACCENTS.sub("", unicodedata.normalize("NFKD", folded)).translate(_LETTERS)
+        folded = unicodedata.normalize("NFC", folded)
     # Only \w survives below; a combining sign of, say, Devanagari is not \w, so marks are kept by hand.
     if folded.isascii():
         words = _NOT_A_WORD.sub(" ", _APOSTROPHES.sub("", folded)).split()

@@ -1,18 +1,22 @@
 """From a name as asked to a name in the base, in two stages: the entity, then a relation among that entity's own.
 
-Entity: exact, but for case, normalised, alias, fuzzy. Relation: exact, normalised, fuzzy. Each stage is tried only
-where the one before found nothing, and where two names are left that cannot be told apart the answer is none.
+Entity: exact, but for case, normalised, alias, fuzzy. Relation: exact, normalised, synonym, fuzzy. Each stage is tried
+only where the one before found nothing, and where two names are left that cannot be told apart the answer is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from lamlam.kb.fact import Candidate
+from lamlam.kb.name_score import ALIAS, CASE, NORMALISED, differences, fitted, log_odds, score, spelling
 from lamlam.kb.names import LONGEST_FUZZY, normalise, unusable
-from lamlam.kb.similarity import ALIAS, CASE, MARGIN, NORMALISED, THRESHOLD, name_score, relation_score
+from lamlam.kb.similarity import MARGIN, SYNONYM, THRESHOLD, relation_score, synonymous
 from lamlam.kb.store import Named, Store
+
+Scored = tuple[float, Named]
 
 
 class Found(NamedTuple):
@@ -32,14 +36,15 @@ def resolve_entity(store: Store, name: str) -> Found:
     if exact := store.entity(name):
         return Found(exact, 1.0, "exact")
     normalised = normalise(name)
-    for how, score, named in (
-        ("normalised", NORMALISED, store.entities_normalised(normalised)),
-        ("alias", ALIAS, store.entities_aliased(normalised)),
+    for how, score_of, named in (
+        ("normalised", NORMALISED, store.entities_normalised),
+        ("alias", ALIAS, store.entities_aliased),
     ):
-        if named:
-            return _told_apart(name, how, score, named)
+        if there := named(normalised):
+            return _told_apart(name, how, score_of, there)
     ranked = _near(store, name, normalised)
-    return _best(ranked, lambda found: store.slides((normalised,), (normalise(found.name),)))
+    why = _doubt(ranked, fitted().threshold, _too_near_names)
+    return _best(ranked, why, lambda found: store.slides((normalised,), (normalise(found.name),)))
 
 
 def resolve_relation(store: Store, entity: Named, relation: str) -> Found:
@@ -54,7 +59,15 @@ def resolve_relation(store: Store, entity: Named, relation: str) -> Found:
         return _told_apart(relation, "normalised", NORMALISED, same)
     ranked = sorted(((relation_score(relation, named.name), named) for named in own), key=_best_first)
     whose = normalise(entity.name)
-    return _best(ranked, lambda found: store.slides((whose, normalised), (whose, normalise(found.name))))
+
+    def slides(found: Named) -> bool:
+        return store.slides((whose, normalised), (whose, normalise(found.name)))
+
+    if not ranked or ranked[0][0] < SYNONYM:  # the same words in another order say more than a list
+        synonyms = [(SYNONYM, named) for named in own if synonymous(relation, named.name)]
+        if synonyms:
+            return _best(synonyms, _doubt(synonyms, THRESHOLD, _too_near_relations), slides, "synonym")
+    return _best(ranked, _doubt(ranked, THRESHOLD, _too_near_relations), slides)
 
 
 def near_entities(store: Store, name: str, limit: int) -> list[Candidate]:
@@ -70,47 +83,71 @@ def near_entities(store: Store, name: str, limit: int) -> list[Candidate]:
         found.setdefault(named.name, Candidate(named.name, CASE if same_case else NORMALISED, "normalised"))
     for named in store.entities_aliased(normalised):
         found.setdefault(named.name, Candidate(named.name, ALIAS, "alias"))
-    for score, named in _near(store, name, normalised):
-        found.setdefault(named.name, Candidate(named.name, score, "fuzzy"))
+    for likely, named in _near(store, name, normalised):
+        found.setdefault(named.name, Candidate(named.name, _shown(likely), "fuzzy"))
     return sorted(found.values(), key=lambda candidate: (-candidate.score, candidate.name))[:limit]
 
 
-def _near(store: Store, name: str, normalised: str) -> list[tuple[float, Named]]:
+def _near(store: Store, name: str, normalised: str) -> list[Scored]:
     if len(normalised) > LONGEST_FUZZY:
         return []
+    query = spelling(name)
+    frequency = lru_cache(maxsize=None)(store.frequency)  # candidates share words
     scored = []
     for named in store.entities_near(normalised):
-        score = name_score(name, named.name, store.is_word)
-        for alias in store.aliases_of(named.id):
-            score = max(score, name_score(name, alias, store.is_word) * ALIAS)
-        scored.append((round(score, 4), named))
+        likely = score(differences(query, spelling(named.name), frequency))
+        if likely < NORMALISED:
+            for alias in store.aliases_of(named.id):
+                likely = max(likely, score(differences(query, spelling(alias), frequency)) * ALIAS)
+        scored.append((likely, named))
     return sorted(scored, key=_best_first)
 
 
-def _told_apart(name: str, how: str, score: float, named: list[Named]) -> Found:
+def _told_apart(name: str, how: str, likely: float, named: list[Named]) -> Found:
     """The only one, or the only one that differs in nothing but case."""
     if len(named) > 1:
         same_case = [one for one in named if one.name.casefold() == name.casefold()]
         if len(same_case) != 1:
-            candidates = tuple(Candidate(one.name, score, how) for one in named)
-            return Found(None, score, how, "several that cannot be told apart", candidates)
+            candidates = tuple(Candidate(one.name, likely, how) for one in named)
+            return Found(None, likely, how, "several that cannot be told apart", candidates)
         named = same_case
     same = how == "normalised" and named[0].name.casefold() == name.casefold()
-    return Found(named[0], CASE if same else score, how)
+    return Found(named[0], CASE if same else likely, how)
 
 
-def _best(ranked: list[tuple[float, Named]], slides: Callable[[Named], bool]) -> Found:
-    """The first if it is good enough, better than the second, and not a neighbour of something forgotten."""
-    candidates = tuple(Candidate(named.name, score, "fuzzy") for score, named in ranked[:5])
-    if not ranked or ranked[0][0] < THRESHOLD:
-        return Found(None, 0.0, "", "none near enough", candidates)
-    score, named = ranked[0]
-    if len(ranked) > 1 and ranked[1][0] >= THRESHOLD and score - ranked[1][0] < MARGIN:
-        return Found(None, score, "fuzzy", "several that cannot be told apart", candidates)
+def _doubt(ranked: list[Scored], threshold: float, too_near: Callable[[float, float], bool]) -> str:
+    """Why the best of several is not taken; empty where it is."""
+    if not ranked or ranked[0][0] < threshold:
+        return "none near enough"
+    if len(ranked) > 1 and too_near(ranked[0][0], ranked[1][0]):
+        return "several that cannot be told apart"
+    return ""
+
+
+def _best(ranked: list[Scored], why: str, slides: Callable[[Named], bool], how: str = "fuzzy") -> Found:
+    """The first, if nothing speaks against it and it is not a neighbour of something forgotten."""
+    candidates = tuple(Candidate(named.name, _shown(likely), how) for likely, named in ranked[:5])
+    if why:
+        near = ranked and why != "none near enough"
+        return Found(None, _shown(ranked[0][0]) if near else 0.0, how if near else "", why, candidates)
+    likely, named = ranked[0]
     if slides(named):
         return Found(None, 0.0, "", "forgotten")
-    return Found(named, score, "fuzzy", "", candidates)
+    return Found(named, _shown(likely), how, "", candidates)
 
 
-def _best_first(scored: tuple[float, Named]) -> tuple[float, str]:
+def _shown(likely: float) -> float:
+    """A name that is not equal is never as sure as one that is."""
+    return round(min(likely, ALIAS), 4)
+
+
+def _too_near_names(best: float, second: float) -> bool:
+    return log_odds(best) - log_odds(second) < fitted().margin
+
+
+def _too_near_relations(best: float, second: float) -> bool:
+    return second >= THRESHOLD and best - second < MARGIN
+
+
+def _best_first(scored: Scored) -> tuple[float, str]:
     return -scored[0], scored[1].name

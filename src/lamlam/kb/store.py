@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lamlam.kb.fact import Added, Change, Fact, Forgotten
+from lamlam.kb.fact import Added, Change, Fact, Forgotten, Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 class Named(NamedTuple):
@@ -28,14 +33,23 @@ class Selection(NamedTuple):
 
 
 class Store(Protocol):
-    """Facts with their dictionaries, indexes, history and tombstones. All methods may be called from any thread."""
+    """Facts with their dictionaries, history and tombstones. All methods may be called from any thread.
+
+    Every change is a transaction with a number that only grows. `at` is such a number: what is asked for is then what
+    held when that transaction was done, and without it what holds now. What was forgotten held at no time.
+    """
 
     # Reading
-    def exact(self, entity: str, relation: str, limit: int) -> list[Fact]:
+    def exact(self, entity: str, relation: str, limit: int, at: int | None = None) -> list[Fact]:
         """The facts of exactly these two names, in declared order."""
 
-    def facts(self, entity: int | None = None, relation: int | None = None, limit: int = -1) -> Iterator[Fact]:
-        """All facts, those of an entity, or those of one of its relations, in declared order."""
+    def exact_many(self, queries: Sequence[tuple[str, str]], at: int | None = None) -> list[Fact | None]:
+        """The first fact of each (entity, relation), exactly so written."""
+
+    def facts(
+        self, entity: int | None = None, relation: int | None = None, limit: int = -1, at: int | None = None
+    ) -> Iterator[Fact]:
+        """All facts, those of an entity, or those of one of its relations, by names and in declared order."""
 
     def entity(self, name: str) -> Named | None:
         """The entity of exactly this name."""
@@ -43,23 +57,35 @@ class Store(Protocol):
     def entities_normalised(self, normalised: str) -> list[Named]:
         """The entities whose normalised name this is."""
 
-    def entities_aliased(self, normalised: str) -> list[Named]:
+    def entities_aliased(self, normalised: str, at: int | None = None) -> list[Named]:
         """The entities with an alias of this normalised form."""
 
     def entities_near(self, normalised: str) -> list[Named]:
         """Entities that share words with a name, misspelt ones included."""
 
-    def is_word(self, word: str) -> bool:
-        """Whether a word occurs in the names of entities."""
+    def frequency(self, word: str) -> int:
+        """How many names of entities have a word."""
 
-    def aliases_of(self, entity: int) -> list[str]:
+    def names(self, after: int = 0) -> Iterator[Named]:
+        """All entities by id, from the first one above `after`: what a derived index of names is built from."""
+
+    def aliases_of(self, entity: int, at: int | None = None) -> list[str]:
         """The aliases of an entity, in order."""
 
-    def relations_of(self, entity: int, past: bool = False) -> list[Named]:
+    def relations_of(self, entity: int, past: bool = False, at: int | None = None) -> list[Named]:
         """The relations that an entity has facts for, or with `past` ever had."""
 
     def history(self, entity: int, relation: int | None) -> list[Change]:
         """All changes to an entity's facts, oldest first."""
+
+    def diff(self, since: int, until: int) -> list[Change]:
+        """What differs between two transactions: one change, with the last transaction that made it, a value."""
+
+    def transaction_at(self, time: datetime | None = None) -> int:
+        """The last transaction that was done at `time`, or now; 0 where there was none."""
+
+    def snapshots(self) -> list[Snapshot]:
+        """The named moments, oldest first."""
 
     def slides(self, query: tuple[str, ...], found: tuple[str, ...]) -> bool:
         """Whether a query for a normalised key may mean one that was forgotten, and not the one that was found."""
@@ -75,18 +101,30 @@ class Store(Protocol):
 
     def __len__(self) -> int: ...
 
-    # Writing
+    # Writing. Each call is one transaction, and on the disk when it returns.
+    def load(self, batches: Iterable[pyarrow.RecordBatch], author: str | None, reason: str | None) -> Added:
+        """Put the rows of Arrow batches with the columns of `lamlam.kb.exchange` into a base that is still empty."""
+
     def add(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> Added:
         """Put facts in."""
 
-    def set(self, fact: Fact, author: str | None, reason: str | None, force: bool) -> bool:
-        """Make a fact the only one of its key; False where it already was."""
+    def set(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> int:
+        """Make each fact the only one of its key; how many were not yet."""
 
     def add_alias(self, alias: str, entity: Named, author: str | None, reason: str | None, force: bool) -> bool:
         """Give an entity another name; False where it has it."""
 
     def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
         """Remove facts and every trace of them."""
+
+    def rollback(self, to: int, author: str | None, reason: str | None) -> int:
+        """Make what held at a transaction hold again, by a new one; how many facts were put in, taken or changed."""
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Give this moment a name; raises `LamlamError` where the name is taken."""
+
+    def backup(self, path: Path) -> None:
+        """Write a copy of the base to a file, while it is in use."""
 
     def close(self) -> None:
         """Let go of the file."""

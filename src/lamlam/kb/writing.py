@@ -2,81 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from lamlam.errors import LamlamError
+from lamlam.kb import versions
+from lamlam.kb.dictionaries import Dictionaries
 from lamlam.kb.fact import Added, Fact
 from lamlam.kb.name_index import NameIndex
 from lamlam.kb.names import checked, normalise, unusable
 from lamlam.kb.store import Named
 from lamlam.kb.tombstones import Tombstones
+from lamlam.kb.versions import Evidence, Key
 
-_IDS_KEPT = 500_000
-
-
-class _Evidence(NamedTuple):
-    source: int
-    start: int
-    end: int
-    author: int
-    confidence: float | None
-
-
-class Dictionaries:
-    """The ids of strings, given out as strings come, remembered while a load lasts."""
-
-    def __init__(self, connection: sqlite3.Connection, names: NameIndex) -> None:
-        self._connection = connection
-        self._names = names
-        self._ids: dict[tuple[str, str], int] = {}
-
-    def entity(self, name: str) -> int:
-        """The id of an entity, new ones filed in the index of names."""
-        select, insert = (
-            "SELECT id FROM entities WHERE name = ?",
-            "INSERT INTO entities (name, normalised) VALUES (?, ?)",
-        )
-        found, new = self._id("entities", name, select, insert, normalised=True)
-        if new:
-            self._names.insert(found, normalise(name))
-        return found
-
-    def relation(self, name: str) -> int:
-        """The id of a relation."""
-        select = "SELECT id FROM relations WHERE name = ?"
-        return self._id("relations", name, select, "INSERT INTO relations (name, normalised) VALUES (?, ?)", True)[0]
-
-    def value(self, text: str) -> int:
-        """The id of a value."""
-        return self._id("texts", text, "SELECT id FROM texts WHERE text = ?", "INSERT INTO texts (text) VALUES (?)")[0]
-
-    def source(self, name: str | None) -> int:
-        """The id of a document, 0 for none."""
-        select, insert = "SELECT id FROM sources WHERE name = ?", "INSERT INTO sources (name) VALUES (?)"
-        return 0 if name is None else self._id("sources", name, select, insert)[0]
-
-    def author(self, name: str | None) -> int:
-        """The id of whoever asserted something, 0 for nobody named."""
-        select, insert = "SELECT id FROM authors WHERE name = ?", "INSERT INTO authors (name) VALUES (?)"
-        return 0 if name is None else self._id("authors", name, select, insert)[0]
-
-    def _id(self, table: str, text: str, select: str, insert: str, normalised: bool = False) -> tuple[int, bool]:
-        if (known := self._ids.get((table, text))) is not None:
-            return known, False
-        row = self._connection.execute(select, (text,)).fetchone()
-        new = row is None
-        if row is None:
-            parameters = (text, normalise(text)) if normalised else (text,)
-            found = self._connection.execute(insert, parameters).lastrowid
-            assert found is not None  # noqa: S101 - sqlite3 gives one for every INSERT
-        else:
-            found = row[0]
-        if len(self._ids) >= _IDS_KEPT:
-            self._ids.clear()
-        self._ids[table, text] = found
-        return found, new
+_DATE = re.compile(r"-?\d{4,9}(-\d\d(-\d\d)?)?", re.ASCII)
 
 
 def add(
@@ -102,6 +42,7 @@ def add(
             added += 1
         else:
             known += 1
+    dictionaries.write_counts()
     return Added(added, known, refused)
 
 
@@ -124,18 +65,14 @@ def set_only(
         )
     dictionaries = Dictionaries(connection, names)
     entity, relation = dictionaries.entity(fact.entity), dictionaries.relation(fact.relation)
-    key = (entity, relation)
-    there = connection.execute("SELECT value FROM facts WHERE entity = ? AND relation = ?", key).fetchall()
-    value = dictionaries.value(fact.value)
-    if there == [(value,)]:
+    there = connection.execute("SELECT value FROM facts WHERE entity = ? AND relation = ?", (entity, relation))
+    values = [row[0] for row in there.fetchall()]
+    if values == [dictionaries.value(fact.value)]:
         return False
-    connection.execute(
-        "INSERT INTO past SELECT entity, relation, value, made, ?, rank, support, bare FROM facts"
-        " WHERE entity = ? AND relation = ?",
-        (made, *key),
-    )
-    connection.execute("DELETE FROM facts WHERE entity = ? AND relation = ?", key)
+    for value in values:
+        versions.end(connection, dictionaries, (entity, relation, value), made)
     _put(connection, dictionaries, fact, made)
+    dictionaries.drop_unused()  # a value that was set in this very transaction leaves nothing behind
     return True
 
 
@@ -155,9 +92,11 @@ def add_alias(
         if not force:
             raise LamlamError(f"an entity of the name {alias!r} was forgotten; to use it as an alias, use force")
         tombstones.lift([digest])
-    row = (normalised, entity.id, alias, made)
-    if not connection.execute("INSERT OR IGNORE INTO aliases VALUES (?, ?, ?, ?)", row).rowcount:
+    there = "SELECT 1 FROM aliases WHERE normalised = ? AND entity = ? AND ended IS NULL"
+    if connection.execute(there, (normalised, entity.id)).fetchone():
         return False
+    row = (normalised, entity.id, alias, made)
+    connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?, ?, NULL)", row)
     names.insert(entity.id, normalised)
     return True
 
@@ -177,44 +116,40 @@ def check_fact(fact: Fact) -> None:
         raise LamlamError(f"the confidence {fact.confidence} of {where} is not between 0 and 1")
     if not -(2**31) <= fact.rank < 2**31:
         raise LamlamError(f"the rank {fact.rank} of {where} is out of range")
+    for date in (fact.valid_from, fact.valid_to):
+        if date is not None and not _DATE.fullmatch(date):
+            raise LamlamError(
+                f"the date {date[:40]!r} of {where} is not an ISO date such as 1815, 1815-12 or 1815-12-10"
+            )
 
 
 def _put(connection: sqlite3.Connection, dictionaries: Dictionaries, fact: Fact, made: int) -> bool:
     """Insert a fact, or add to its evidence; whether it is new."""
-    key = (dictionaries.entity(fact.entity), dictionaries.relation(fact.relation), dictionaries.value(fact.value))
-    start, end = fact.span or (-1, -1)
-    bare = fact.source is None and fact.author is None and fact.span is None and fact.confidence is None
-    evidence = _Evidence(
-        dictionaries.source(fact.source), start, end, dictionaries.author(fact.author), fact.confidence
-    )
-    there = connection.execute(
-        "SELECT rank, bare, made FROM facts WHERE entity = ? AND relation = ? AND value = ?", key
-    ).fetchone()
+    key: Key = (dictionaries.entity(fact.entity), dictionaries.relation(fact.relation), dictionaries.value(fact.value))
+    evidence = _evidence(dictionaries, fact)
+    bare = int(evidence is None)
+    there = versions.current(connection, key)
     if there is None:
         connection.execute("INSERT INTO facts VALUES (?, ?, ?, ?, 1, ?, ?)", (*key, fact.rank, bare, made))
-        if not bare:
-            connection.execute("INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*key, made, *evidence))
+        dictionaries.count_fact(key, 1)
+        if evidence is not None:
+            versions.insert_evidence(connection, dictionaries, key, evidence, made)
         return True
-    rank, was_bare, since = there
-    new = not was_bare if bare else _insert_evidence(connection, (*key, since), evidence)
-    if new or fact.rank < rank:
-        connection.execute(
-            "UPDATE facts SET rank = ?, support = support + ?, bare = ?"
-            " WHERE entity = ? AND relation = ? AND value = ?",
-            (min(rank, fact.rank), new, was_bare or bare, *key),
-        )
+    if evidence is None:
+        changed = added = not there.bare
+    else:
+        changed, added = versions.add_evidence(connection, dictionaries, key, evidence, made)
+    if changed or fact.rank < there.rank:
+        better = versions.Version(min(there.rank, fact.rank), there.support + added, there.bare | bare, made)
+        versions.replace(connection, dictionaries, key, there, better)
     return False
 
 
-def _insert_evidence(connection: sqlite3.Connection, key: tuple[int, ...], evidence: _Evidence) -> bool:
-    """Whether this evidence was not there yet; of the same evidence with two confidences the higher one stays."""
-    row = (*key, *evidence)
-    if connection.execute("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row).rowcount:
-        return True
-    if evidence.confidence is not None:
-        connection.execute(
-            "UPDATE evidence SET confidence = ?9 WHERE entity = ?1 AND relation = ?2 AND value = ?3 AND made = ?4"
-            ' AND source = ?5 AND start = ?6 AND "end" = ?7 AND author = ?8 AND coalesce(confidence, -1) < ?9',
-            row,
-        )
-    return False
+def _evidence(dictionaries: Dictionaries, fact: Fact) -> Evidence | None:
+    """Who says so, where and for when; None where the fact says nothing of it."""
+    start, end = fact.span or (-1, -1)
+    dates = fact.valid_from or "", fact.valid_to or ""
+    if not any(dates) and all(part is None for part in (fact.source, fact.author, fact.span, fact.confidence)):
+        return None
+    source, author = dictionaries.source(fact.source), dictionaries.author(fact.author)
+    return Evidence(source, start, end, author, *dates, fact.confidence)

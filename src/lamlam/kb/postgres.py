@@ -1,0 +1,349 @@
+"""The shared store: a base in a PostgreSQL database, which many processes on many machines may use at once.
+
+One writer at a time; readers never wait for it, but for `forget`, which writes the tables with readable text anew.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import psycopg
+
+from lamlam.errors import LamlamError
+from lamlam.kb import moments, writing
+from lamlam.kb import postgres_reading as reading
+from lamlam.kb import postgres_schema as schema
+from lamlam.kb.fact import Added, Change, Fact, Forgotten, Snapshot
+from lamlam.kb.forgetting import forget
+from lamlam.kb.history import changes
+from lamlam.kb.name_index import NameIndex
+from lamlam.kb.names import checked, normalise, unusable
+from lamlam.kb.postgres_names import TrigramNames
+from lamlam.kb.postgres_session import Session
+from lamlam.kb.reading import closed_hash
+from lamlam.kb.rollback import roll_back
+from lamlam.kb.store import Named, Selection
+from lamlam.kb.tombstones import Tombstones
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Result = TypeVar("Result")
+LOCK_SECONDS = 5.0
+"""How long a writer waits for another one before it gives up."""
+_PAGE = 5000
+
+
+class PostgresStore:
+    """A base in the database that a `postgresql://` URL names: the store's protocol, as SQLite's has it.
+
+    What was forgotten leaves every table and index; the server's write-ahead log, its backups and its replicas are
+    its owner's to clear.
+    """
+
+    def __init__(self, url: str, create: bool = False) -> None:
+        self._url = url
+        self._lock, self._reading_lock = threading.RLock(), threading.RLock()
+        self._connection = schema.connect(url)
+        try:
+            with self._explaining():
+                self._trigrams = schema.prepare(self._connection, create)
+                self._connection.execute(
+                    "SELECT set_config('lock_timeout', %s, false)", (f"{LOCK_SECONDS * 1000:.0f}",)
+                )
+            self._reader_connection = schema.connect(url)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._session, self._reader = Session(self._connection), Session(self._reader_connection)
+        # What writes facts is SQLite's own code, which asks of a connection no more than a Session has.
+        self._shared = cast(sqlite3.Connection, self._session)
+        self._names = cast(NameIndex, TrigramNames(self._session, self._trigrams))
+        self._near = TrigramNames(self._reader, self._trigrams)
+        self._tombstones = Tombstones(self._shared)
+        self._buried = Tombstones(cast(sqlite3.Connection, self._reader))
+        with self._reading() as session:
+            unfinished = session.execute("SELECT 1 FROM meta WHERE key = 'purge'").fetchone()
+        if unfinished:  # a `forget` was stopped between its commit and the clearing of the pages
+            self._purge()
+
+    def exact(self, entity: str, relation: str, limit: int, at: int | None = None) -> list[Fact]:
+        """The facts of exactly these two names, in declared order."""
+        if "\0" in entity or "\0" in relation:
+            return []
+        with self._reading() as session:
+            if at is None:
+                rows = session.execute(reading.EXACT, (entity, relation)).fetchall()
+                if not rows:
+                    return []
+                if len(rows) == 1 and not rows[0][2]:
+                    return [Fact(entity, relation, rows[0][0], rank=rows[0][1])][:limit]
+                return self._of(rows[0][3], rows[0][4], limit, None)
+            ids = [
+                session.execute(f"SELECT id FROM {table} WHERE name = ?", (name,)).fetchone()  # noqa: S608
+                for table, name in (("entities", entity), ("relations", relation))
+            ]
+            return [] if None in ids else self._of(ids[0][0], ids[1][0], limit, at)
+
+    def exact_many(self, queries: Sequence[tuple[str, str]], at: int | None = None) -> list[Fact | None]:
+        """The first fact of each (entity, relation), exactly so written."""
+        if at is not None:
+            return [next(iter(self.exact(*query, 1, at)), None) for query in queries]
+        found: list[Fact | None] = [None] * len(queries)
+        usable = [place for place, query in enumerate(queries) if all(unusable(part) is None for part in query)]
+        entities, relations = [queries[place][0] for place in usable], [queries[place][1] for place in usable]
+        with self._reading() as session:
+            for place, *row in session.execute(reading.EXACT_MANY, (entities, relations)):
+                entity, relation = queries[usable[place - 1]]
+                found[usable[place - 1]] = reading.fact(entity, relation, row)
+        return found
+
+    def facts(
+        self, entity: int | None = None, relation: int | None = None, limit: int = -1, at: int | None = None
+    ) -> Iterator[Fact]:
+        """All facts, those of an entity, or those of one of its relations, by names and in declared order."""
+        if entity is None:
+            yield from self._all(limit, at)
+            return
+        with self._reading():
+            found = self._of(entity, relation, limit, at)
+        yield from found
+
+    def entity(self, name: str) -> Named | None:
+        """The entity of exactly this name."""
+        with self._reading() as session:
+            return next(iter(reading.named(session, "SELECT id, name FROM entities WHERE name = ?", name)), None)
+
+    def entities_normalised(self, normalised: str) -> list[Named]:
+        """The entities whose normalised name this is."""
+        with self._reading() as session:
+            found = reading.named(session, reading.NORMALISED, closed_hash(normalised))
+        return [named for named in found if normalise(named.name) == normalised]
+
+    def entities_aliased(self, normalised: str, at: int | None = None) -> list[Named]:
+        """The entities with an alias of this normalised form."""
+        with self._reading() as session:
+            return reading.named(session, reading.ALIASED, normalised, reading.NOW if at is None else at)
+
+    def entities_near(self, normalised: str) -> list[Named]:
+        """Entities that share trigrams with a name; none but those spaced otherwise where `pg_trgm` is missing."""
+        with self._reading():
+            return self._near.near(normalised)
+
+    def frequency(self, word: str) -> int:
+        """How many names of entities have a word."""
+        with self._reading():
+            return self._near.frequency(word)
+
+    def names(self, after: int = 0) -> Iterator[Named]:
+        """All entities by id, from the first one above `after`."""
+        while True:
+            with self._reading() as session:
+                page = reading.named(session, reading.NAMES, after)
+            if not page:
+                return
+            yield from page
+            after = page[-1].id
+
+    def aliases_of(self, entity: int, at: int | None = None) -> list[str]:
+        """The aliases of an entity, in order."""
+        with self._reading() as session:
+            return [row[0] for row in session.execute(reading.ALIASES, (entity, reading.NOW if at is None else at))]
+
+    def relations_of(self, entity: int, past: bool = False, at: int | None = None) -> list[Named]:
+        """The relations that an entity has facts for, or with `past` ever had."""
+        with self._reading() as session:
+            if past:
+                return reading.named(session, reading.RELATIONS_EVER, entity)
+            return reading.named(session, reading.RELATIONS_AT, entity, reading.NOW if at is None else at)
+
+    def history(self, entity: int, relation: int | None) -> list[Change]:
+        """All changes to an entity's facts, oldest first."""
+        with self._reading() as session:
+            return changes(cast(sqlite3.Connection, session), entity, relation)
+
+    def diff(self, since: int, until: int) -> list[Change]:
+        """Not built for PostgreSQL."""
+        raise LamlamError(
+            "two moments of a base in PostgreSQL cannot be compared yet; export the base and compare there"
+        )
+
+    def transaction_at(self, time: datetime | None = None) -> int:
+        """The last transaction that was done at `time`, or now; 0 where there was none."""
+        with self._reading() as session:
+            return moments.transaction_at(cast(sqlite3.Connection, session), time)
+
+    def snapshots(self) -> list[Snapshot]:
+        """The named moments, oldest first."""
+        with self._reading() as session:
+            return moments.snapshots(cast(sqlite3.Connection, session))
+
+    def slides(self, query: tuple[str, ...], found: tuple[str, ...]) -> bool:
+        """Whether a query for a normalised key may mean one that was forgotten, and not the one that was found."""
+        with self._reading():
+            forgotten = self._buried.sliding(*query)
+            return bool(forgotten - {self._buried.digest(*found)})
+
+    def stats(self) -> dict[str, int]:
+        """How many there are of everything."""
+        with self._reading() as session:
+            return {what: session.execute(query).fetchone()[0] or 0 for what, query in reading.COUNTS.items()}
+
+    def top_relations(self, limit: int) -> list[tuple[str, int]]:
+        """The relations with the most facts."""
+        query = "SELECT name, facts FROM relations WHERE facts > 0 ORDER BY facts DESC, name LIMIT ?"
+        with self._reading() as session:
+            return session.execute(query, (limit,)).fetchall()
+
+    def check(self) -> list[str]:
+        """What is wrong with the stored data; empty where nothing is."""
+        with self._reading() as session:
+            counted = {what: session.execute(query).fetchone()[0] for what, query in reading.RULES.items()}
+            unfinished = session.execute("SELECT 1 FROM meta WHERE key = 'purge'").fetchone()
+        found = [f"{count} {what}" for what, count in counted.items() if count]
+        if unfinished:
+            found.append("forgotten bytes are still in the tables; they go when the base is next opened for writing")
+        return found
+
+    def __len__(self) -> int:
+        with self._reading() as session:
+            return int(session.execute(reading.COUNTS["facts"]).fetchone()[0])
+
+    def load(self, batches: Iterable[pyarrow.RecordBatch], author: str | None, reason: str | None) -> Added:
+        """Put the rows of Arrow batches into a base that is still empty, as its first transaction."""
+        # Here, because only a load needs Arrow.
+        from lamlam.kb.postgres_load import load
+
+        with self._lock, self._explaining():
+            with self._connection.transaction():
+                self._take_turn()
+                added = load(self._connection, batches, author, reason, self._trigrams)
+            self._connection.execute("ANALYZE")
+            return added
+
+    def add(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> Added:
+        """Put facts in: all of them, or none if one cannot be stored."""
+
+        def write(made: int) -> Added:
+            return writing.add(self._shared, self._names, self._tombstones, facts, made, force)
+
+        return self._commit("add", author, reason, write)
+
+    def set(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> int:
+        """Make each fact the only one of its key; how many were not yet."""
+
+        def write(made: int) -> int:
+            return sum(
+                writing.set_only(self._shared, self._names, self._tombstones, fact, made, force) for fact in facts
+            )
+
+        return self._commit("set", author, reason, write)
+
+    def add_alias(self, alias: str, entity: Named, author: str | None, reason: str | None, force: bool) -> bool:
+        """Give an entity another name; False where it has it."""
+
+        def write(made: int) -> bool:
+            return writing.add_alias(self._shared, self._names, self._tombstones, alias, entity, made, force)
+
+        return self._commit("alias", author, reason, write)
+
+    def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
+        """Remove facts and every trace of them: from the tables at once, then from their pages and indexes."""
+
+        def write(made: int | None) -> Forgotten:
+            return forget(self._shared, self._names, self._tombstones, what, made, reason)
+
+        if dry_run:
+            with self._lock, self._explaining():
+                return write(None)
+        forgotten = self._commit("forget", author, reason, write)
+        self._purge()
+        return forgotten
+
+    def rollback(self, to: int, author: str | None, reason: str | None) -> int:
+        """Make what held at a transaction hold again; how many facts and aliases changed."""
+
+        def write(made: int) -> int:
+            return roll_back(self._shared, self._names, to, made)
+
+        return self._commit("rollback", author, reason, write)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Give this moment a name."""
+        with self._lock, self._explaining(), self._connection.transaction():
+            self._take_turn()
+            return moments.take(self._shared, checked(name, "name"))
+
+    def backup(self, path: Path) -> None:
+        """Not for PostgreSQL, which has tools of its own."""
+        raise LamlamError("a base in PostgreSQL is backed up by the server's own tools, such as pg_dump")
+
+    def close(self) -> None:
+        """Let go of the server. Closing twice does nothing."""
+        with self._lock, self._reading_lock:
+            self._connection.close()
+            self._reader_connection.close()
+
+    def _of(self, entity: int, relation: int | None, limit: int, at: int | None) -> list[Fact]:
+        # A limit of NULL is no limit.
+        parameters = entity, relation or 0, None if limit < 0 else limit, reading.NOW if at is None else at
+        rows = self._reader.execute(reading.OF_ENTITY, parameters)
+        return [reading.fact(row[0], row[1], row[2:]) for row in rows]
+
+    def _all(self, limit: int, at: int | None) -> Iterator[Fact]:
+        """All facts, a page at a time, from one moment's state and a connection of their own."""
+        with (
+            self._explaining(),
+            schema.connect(self._url) as connection,
+            connection.transaction(),
+            connection.cursor(name="facts") as cursor,
+        ):
+            cursor.itersize = _PAGE
+            cursor.execute(reading.all_facts(limit, at).encode())
+            for row in cursor:
+                yield reading.fact(row[0], row[1], row[2:])
+
+    def _commit(self, kind: str, author: str | None, reason: str | None, write: Callable[[int], Result]) -> Result:
+        """Write inside a transaction with a number of its own, which goes if nothing was changed under it."""
+        with self._lock, self._explaining(), self._connection.transaction() as transaction:
+            self._take_turn()
+            before = self._session.total_changes
+            result = write(moments.begin(self._shared, kind, author, reason))
+            if self._session.total_changes == before + 1:  # the transaction's own row
+                transaction.force_rollback = True
+        return result
+
+    def _take_turn(self) -> None:
+        """Wait until no other writer is in a transaction; readers are not kept waiting."""
+        try:
+            self._connection.execute("LOCK TABLE transactions IN EXCLUSIVE MODE")
+        except psycopg.errors.LockNotAvailable as error:
+            raise LamlamError(
+                f"another process is writing to the base and did not finish within {LOCK_SECONDS:g} seconds; "
+                "try again when it is done"
+            ) from error
+
+    def _purge(self) -> None:
+        with self._lock, self._explaining():
+            for table in schema.rewritten():
+                self._connection.execute(f"VACUUM (FULL) {table}".encode())
+            self._connection.execute("DELETE FROM meta WHERE key = 'purge'")
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with self._reading_lock, self._explaining():
+            yield self._reader
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Turn PostgreSQL's errors into a line for the user."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise schema.explained(error) from error

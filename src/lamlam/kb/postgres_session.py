@@ -1,0 +1,93 @@
+"""One PostgreSQL connection with the face of a connection of `sqlite3`, so that both stores share what writes facts.
+
+Versions, evidence, history, tombstones and forgetting are the same for both, statement by statement. What differs in
+the dialect is put right here: numbered parameters, `INSERT OR …`, the id of a new row, and truth as a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg.types.numeric import Int8Dumper
+
+_PARAMETER = re.compile(r"\?(\d*)")
+_MAYBE_NULL = re.compile(r"(\?\d*) IS NULL")
+_OTHERWISE = {
+    "INSERT OR REPLACE INTO meta VALUES ('purge', 1)": "INSERT INTO meta VALUES ('purge', '1') ON CONFLICT DO NOTHING"
+}
+_DICTIONARY = re.compile(r"\s*INSERT INTO (entities|relations|texts|sources|authors) \(")
+
+
+class Rows:
+    """What a statement gave, all of it."""
+
+    def __init__(self, rows: list[Any], rowcount: int, lastrowid: int | None) -> None:
+        self._rows = iter(rows)
+        self.rowcount, self.lastrowid = rowcount, lastrowid
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+        return list(self._rows)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._rows
+
+
+class Session:
+    """Statements as SQLite takes them, carried out by PostgreSQL.
+
+    `total_changes` counts the rows that statements have put in, changed or deleted.
+    """
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self.connection = connection
+        self.total_changes = 0
+        self._cursor = psycopg.RawCursor(connection)
+        # All integers as one type: else a statement is planned once for small numbers and again for large ones.
+        self._cursor.adapters.register_dumper(int, Int8Dumper)
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
+        """Carry out one statement."""
+        text, gives_id = _translated(statement)
+        values = [int(value) if isinstance(value, bool) else value for value in parameters]
+        self._cursor.execute(text, values)
+        result = self._cursor.pgresult
+        gives_rows = result is not None and result.nfields > 0
+        rows = self._cursor.fetchall() if gives_rows else []
+        if gives_id or not gives_rows:
+            self.total_changes += max(0, self._cursor.rowcount)
+        return Rows([] if gives_id else rows, self._cursor.rowcount, rows[0][0] if gives_id and rows else None)
+
+    def executemany(self, statement: str, many: Iterable[Sequence[Any]]) -> None:
+        """Carry out one statement with many sets of parameters, sent together."""
+        many = [list(parameters) for parameters in many]
+        if many:
+            self._cursor.executemany(_translated(statement)[0], many)
+            self.total_changes += max(0, self._cursor.rowcount)
+
+
+@cache
+def _translated(statement: str) -> tuple[bytes, bool]:
+    """The statement in PostgreSQL's dialect, and whether it gives the id of a new row."""
+    statement = _OTHERWISE.get(statement, statement)
+    ignore = "INSERT OR IGNORE" in statement
+    # An alias that would be replaced cannot be there: it would be of the transaction that puts it in.
+    text = statement.replace("INSERT OR IGNORE", "INSERT").replace("INSERT OR REPLACE", "INSERT")
+    text = _MAYBE_NULL.sub(r"\1::BIGINT IS NULL", text)
+    if "?" in text and not _PARAMETER.search(text)[1]:  # type: ignore[index]
+        numbers = iter(range(1, text.count("?") + 1))
+        text = _PARAMETER.sub(lambda _: f"${next(numbers)}", text)
+    else:
+        text = _PARAMETER.sub(r"$\1", text)
+    gives_id = _DICTIONARY.match(text) is not None
+    return (
+        text + (" ON CONFLICT DO NOTHING" if ignore else "") + (" RETURNING id" if gives_id else "")
+    ).encode(), gives_id
