@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import postgres_server
 import psycopg
 import pyarrow
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from lamlam.errors import LamlamError
 from lamlam.kb import Fact, KnowledgeBase, postgres
 from lamlam.kb.postgres import PostgresStore
+from tests.kb import postgres_server
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,11 @@
 import inspect
 from collections.abc import Iterator
 
-import postgres_server
 import pytest
-import test_base
-import test_forget
 
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.postgres import PostgresStore
+from tests.kb import postgres_server, test_base, test_forget
 
 
 def _about_no_file(name: str, test: object) -> bool:
