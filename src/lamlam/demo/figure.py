@@ -32,7 +32,7 @@ def draw_findings(findings: Findings, path: Path) -> None:
     left.axhline(100 * findings.chance, color="#c0392b", linewidth=1, linestyle=":", label="chance")
     left.set_xticks([0, 1], ["people in the training text", "people only in the base"])
     left.set(ylabel="right values (%)", title="Value accuracy")
-    left.legend(loc="center right", framealpha=0.9)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=3, frameon=False)
 
     heights = [100 * findings.edited.share, 100 * findings.forgotten.share]
     bars = right.bar([0, 1], heights, 0.5, color=_LMLM)
