@@ -1,4 +1,4 @@
-"""A base of version 1, made by the tables of its time, opens as one of this version with nothing lost."""
+"""Bases of older versions, made by the tables of their time, open as ones of this version with nothing lost."""
 
 import sqlite3
 from pathlib import Path
@@ -8,16 +8,18 @@ import pytest
 from lamlam.errors import LamlamError
 from lamlam.kb import Fact, KnowledgeBase, schema
 
-OLD = (Path(__file__).parent / "version_1.sql").read_text()
+
+def made_by(path: Path, version: int) -> Path:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript((Path(__file__).parent / f"version_{version}.sql").read_text())
+    connection.close()
+    return path
 
 
 @pytest.fixture
 def old(path: Path) -> Path:
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(OLD)
-    connection.close()
-    return path
+    return made_by(path, 1)
 
 
 def test_everything_is_there(old):
@@ -68,3 +70,28 @@ def test_a_migration_that_fails_changes_nothing(old, monkeypatch):
     assert old.read_bytes() == before
     with KnowledgeBase.open(old) as kb:
         assert len(kb) == 3
+
+
+def test_version_2_gets_a_table_of_synonyms(path):
+    with KnowledgeBase.open(made_by(path, 2)) as kb:
+        assert kb.check() == []
+        assert [(change.old, change.new) for change in kb.history("Countess", "Birth Date")] == [
+            (None, "1816"),
+            ("1816", "10 December 1815"),
+        ]
+        [alias] = kb.other_names("aliases")
+        assert (alias.name, alias.author, alias.reason) == ("Countess", "me", "her title")
+        assert kb.add_synonym("trade", "Job")
+        assert kb.lookup("the countess", "trade").fact.value == "poet"
+        assert kb.add([Fact("Gone", "R", "v")]).refused == 1
+        assert kb.check() == []
+
+
+def test_a_version_that_never_was_says_what_to_do(path):
+    with KnowledgeBase.open(path, create=True):
+        pass
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 0")
+    connection.close()
+    with pytest.raises(LamlamError, match="has version 0, which this lamlam cannot read"):
+        KnowledgeBase.open(path)

@@ -129,6 +129,18 @@ def _schema() -> pyarrow.Schema:
     return pyarrow.schema({**names, "end": number, "confidence": pyarrow.float64(), "author": text})
 
 
+def test_a_base_of_version_1_gets_a_table_of_synonyms(url):
+    with KnowledgeBase.open(url, create=True) as kb:
+        kb.add([Fact("Ada Lovelace", "Educated At", "home")])
+    administer(url, "DROP TABLE synonyms")
+    administer(url, "UPDATE meta SET value = '1' WHERE key = 'version'")
+    for _ in range(2):
+        with KnowledgeBase.open(url) as kb:
+            kb.add_synonym("schooling place", "Educated At")
+            assert kb.lookup("Ada Lovelace", "schooling place").fact.value == "home"
+            assert kb.check() == []
+
+
 @pytest.mark.parametrize("value", ["", "a\0b", None])
 def test_a_load_with_a_fact_that_cannot_be_stored_loads_nothing(url, value):
     store = PostgresStore(url, create=True)

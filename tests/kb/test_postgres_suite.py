@@ -7,16 +7,21 @@ import pytest
 
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.postgres import PostgresStore
-from tests.kb import postgres_server, test_base, test_forget
+from tests.kb import postgres_server, test_base, test_forget, test_other_names
 
 
 def _about_no_file(name: str, test: object) -> bool:
     parameters = inspect.signature(test).parameters if name.startswith("test_") and callable(test) else {}
-    return bool({"kb", "ada"} & set(parameters)) and not {"path", "tmp_path", "monkeypatch"} & set(parameters)
+    return bool({"kb", "ada", "schools"} & set(parameters)) and not {"path", "tmp_path", "monkeypatch"} & set(
+        parameters
+    )
 
 
-for _module in (test_base, test_forget):
+for _module in (test_base, test_forget, test_other_names):
     globals().update({name: test for name, test in vars(_module).items() if _about_no_file(name, test)})
+
+
+schools = test_other_names.schools
 
 
 @pytest.fixture(scope="module")

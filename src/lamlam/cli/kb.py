@@ -13,11 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from lamlam.atomic import write_beside
+from lamlam.cli.kb_names import app as names_app
 from lamlam.cli.terminal import Json, console, emit_json, progress
 from lamlam.errors import LamlamError
 from lamlam.kb import Added, Fact, KnowledgeBase, Match, Resolution
 
 app = typer.Typer(help="The knowledge base: build, ask, change, forget, look into it.", no_args_is_help=True)
+app.add_typer(names_app)
 
 Base = Annotated[Path, typer.Argument(metavar="KB", help="The base: one file.", show_default=False)]
 Entity = Annotated[str, typer.Argument(help="The entity, by any spelling of its name.", show_default=False)]

@@ -1,6 +1,17 @@
 """The knowledge base: facts with provenance, found by name, changed with a history, forgotten for good."""
 
 from lamlam.kb.base import KnowledgeBase
-from lamlam.kb.fact import Added, Candidate, Change, Fact, Forgotten, Match, Resolution, Snapshot
+from lamlam.kb.fact import Added, Candidate, Change, Fact, Forgotten, Match, OtherName, Resolution, Snapshot
 
-__all__ = ["Added", "Candidate", "Change", "Fact", "Forgotten", "KnowledgeBase", "Match", "Resolution", "Snapshot"]
+__all__ = [
+    "Added",
+    "Candidate",
+    "Change",
+    "Fact",
+    "Forgotten",
+    "KnowledgeBase",
+    "Match",
+    "OtherName",
+    "Resolution",
+    "Snapshot",
+]

@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
 from lamlam.errors import LamlamError
-from lamlam.kb.fact import Added, Candidate, Change, Fact, Forgotten, Match, Resolution, Snapshot
+from lamlam.kb.fact import Added, Change, Fact, Forgotten, Match, Resolution, Snapshot
 from lamlam.kb.names import normalise, unusable
+from lamlam.kb.other_names import WithOtherNames, ambiguous
 from lamlam.kb.past import PastStore
-from lamlam.kb.resolve import Found, near_entities, resolve_entity, resolve_relation
-from lamlam.kb.store import Named, Selection, Store
+from lamlam.kb.resolve import resolve_entity, resolve_relation
+from lamlam.kb.store import Selection, Store
 from lamlam.text import Document
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Moment = datetime | str
 _EXACTLY = "exact entity, exact relation"
 
 
-class KnowledgeBase:
+class KnowledgeBase(WithOtherNames):
     """A base of facts. Open one with `KnowledgeBase.open`; close it, or use it in a `with` block.
 
     It may be used from several threads at once. Iterating gives all facts by entity and relation; the values of one
@@ -146,7 +147,7 @@ class KnowledgeBase:
         return self._store.diff(self._transaction(since), end)
 
     def rollback(self, to: Moment, author: str | None = None, reason: str | None = None) -> int:
-        """Have what held at a moment hold again; how many facts and aliases changed.
+        """Have what held at a moment hold again; how many facts and other names changed.
 
         It is a change like others, in the history and to be rolled back itself. What was forgotten stays forgotten.
         """
@@ -170,10 +171,6 @@ class KnowledgeBase:
         if relation is not None and found.named is not None:
             found = resolve_relation(self._store, found.named, relation)
         return Resolution(found.named and found.named.name, found.score, found.how, found.why, found.candidates)
-
-    def candidates(self, entity: str, limit: int = 10) -> list[Candidate]:
-        """The entities nearest to a name with their scores, best first, those too far to be taken included."""
-        return near_entities(self._store, entity, limit)
 
     def facts(self, entity: str) -> list[Match]:
         """All facts of the entity that a name is resolved to; empty where it is to none."""
@@ -207,20 +204,6 @@ class KnowledgeBase:
         hardly longer than one.
         """
         return self._store.set([self._as_written(fact) for fact in facts], author, reason, force)
-
-    def add_alias(
-        self, alias: str, entity: str, author: str | None = None, reason: str | None = None, force: bool = False
-    ) -> bool:
-        """Have lookups of `alias` find `entity`, which must be in the base; False where they already did."""
-        named = self._written(entity)
-        if named is None:
-            raise self._unknown(entity)
-        return self._store.add_alias(alias, named, author, reason, force)
-
-    def aliases(self, entity: str) -> list[str]:
-        """The aliases of the entity that a name is resolved to."""
-        found = resolve_entity(self._store, entity)
-        return self._store.aliases_of(found.named.id) if found.named else []
 
     def forget(
         self,
@@ -330,20 +313,6 @@ class KnowledgeBase:
         relation = own.named.name if own.named and own.how != "fuzzy" else fact.relation
         return dataclasses.replace(fact, entity=named.name, relation=relation)
 
-    def _written(self, entity: str) -> Named | None:
-        """The entity that a person who writes means: misspelt names are new names, ambiguous ones an error."""
-        if unusable(entity) is not None:
-            return None
-        if named := self._store.entity(entity):
-            return named
-        normalised = normalise(entity)
-        if not self._store.entities_normalised(normalised) and not self._store.entities_aliased(normalised):
-            return None  # without a search for names like it, which would not be taken
-        found = resolve_entity(self._store, entity)
-        if found.named is None and found.how in ("normalised", "alias"):
-            raise _ambiguous(entity, found)
-        return found.named if found.how in ("exact", "normalised", "alias") else None
-
     def _selection(self, entity: str, relation: str | None, value: str | None) -> Selection:
         """What `forget` is to remove: every entity of the same normalised name, or else the one of that alias."""
         normalised = normalise(entity) if unusable(entity) is None else ""
@@ -351,7 +320,7 @@ class KnowledgeBase:
         if not entities:
             aliased = self._store.entities_aliased(normalised)
             if len(aliased) > 1:
-                raise _ambiguous(entity, resolve_entity(self._store, entity))
+                raise ambiguous(entity, resolve_entity(self._store, entity))
             entities = [same for named in aliased for same in self._store.entities_normalised(normalise(named.name))]
         if not entities:
             raise self._unknown(entity)
@@ -381,11 +350,6 @@ class KnowledgeBase:
             tuple(entities), frozenset(spelled), tuple(sorted(own)), None if value is None else normalise(value)
         )
 
-    def _unknown(self, entity: str) -> LamlamError:
-        near = self.candidates(entity, 3)
-        hint = "; near it: " + ", ".join(f"{one.name} ({one.score:.2f})" for one in near) if near else ""
-        return LamlamError(f"there is no entity {entity[:80]!r} in the base{hint}")
-
 
 def _shared(url: str, create: bool) -> Store:
     try:
@@ -393,8 +357,3 @@ def _shared(url: str, create: bool) -> Store:
     except ImportError as error:
         raise LamlamError("a base in PostgreSQL needs psycopg; install it: pip install 'lamlam[postgres]'") from error
     return PostgresStore(url, create)
-
-
-def _ambiguous(entity: str, found: Found) -> LamlamError:
-    names = ", ".join(repr(candidate.name) for candidate in found.candidates)
-    return LamlamError(f"{entity!r} may mean any of {names}; write one of them exactly")

@@ -89,13 +89,22 @@ class Dictionaries:
                 self._connection.execute(_COUNT[column], (more, row))
         self._counts.clear()
 
-    def drop_unused(self) -> None:
-        """Write the counts, and delete the strings among those counted that nothing points at any more."""
+    def drop_unused(self) -> set[int]:
+        """Write the counts, and delete the strings among those counted that nothing points at any more.
+
+        A relation's synonyms go with it; gives the transactions that gave them and took them back.
+        """
+        touched: set[int] = set()
         counted = sorted({(column[0], row) for (column, row), more in self._counts.items() if more <= 0})
         self.write_counts()
         for table, row in counted:
             unused = "facts = 0 AND past = 0" if table == "relations" else "uses = 0"
-            self._connection.execute(f"DELETE FROM {table} WHERE id = ? AND {unused}", (row,))  # noqa: S608
+            gone = self._connection.execute(f"DELETE FROM {table} WHERE id = ? AND {unused}", (row,))  # noqa: S608
+            if table == "relations" and gone.rowcount:
+                synonyms = self._connection.execute("SELECT made, ended FROM synonyms WHERE relation = ?", (row,))
+                touched.update(number for pair in synonyms.fetchall() for number in pair if number is not None)
+                self._connection.execute("DELETE FROM synonyms WHERE relation = ?", (row,))
+        return touched
 
     def _count_row(self, table: str, key: tuple[int, int, int], more: int) -> None:
         _, relation, value = key

@@ -66,6 +66,25 @@ class Resolution:
     candidates: tuple[Candidate, ...]
 
 
+OtherNames = Literal["aliases", "synonyms"]
+"""The kinds of other names: aliases of entities, synonyms of relations."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherName:
+    """Another name of an entity (an alias) or of a relation (a synonym): of what, since when, by whom and why.
+
+    `ended` is the time at which it was taken back, None while it holds.
+    """
+
+    name: str
+    of: str
+    time: datetime
+    author: str | None
+    reason: str | None
+    ended: datetime | None = None
+
+
 What = Literal["added", "set", "removed"]
 
 

@@ -33,7 +33,8 @@ _IDLE = """
     AND NOT EXISTS (SELECT 1 FROM facts WHERE ?1 = 1 AND made = 1)
     AND NOT EXISTS (SELECT 1 FROM past WHERE made = ?1)
     AND NOT EXISTS (SELECT 1 FROM past WHERE ended = ?1)
-    AND NOT EXISTS (SELECT 1 FROM aliases WHERE made = ?1 OR ended = ?1)"""
+    AND NOT EXISTS (SELECT 1 FROM aliases WHERE made = ?1 OR ended = ?1)
+    AND NOT EXISTS (SELECT 1 FROM synonyms WHERE made = ?1 OR ended = ?1)"""
 
 
 def forget(
@@ -72,7 +73,7 @@ def forget(
     _delete(connection, dictionaries, facts, past)
     _lay(connection, tombstones, what, [row[5:] for row in (*facts, *past)], made)
     touched |= _drop_empty_entities(connection, names, tombstones, what)
-    dictionaries.drop_unused()
+    touched |= dictionaries.drop_unused()
     connection.executemany(_IDLE, [(number,) for number in sorted(touched)])
     _clear_words(connection, words)
     return forgotten

@@ -53,6 +53,7 @@ _RULES = {
         " p.entity = v.entity AND p.relation = v.relation AND p.value = v.value)"
     ),
     "aliases of no entity": "SELECT count(*) FROM aliases WHERE entity NOT IN (SELECT id FROM entities)",
+    "synonyms of no relation": "SELECT count(*) FROM synonyms WHERE relation NOT IN (SELECT id FROM relations)",
     "words filed for no entity": "SELECT count(*) FROM postings WHERE entity NOT IN (SELECT id FROM entities)",
     "words counted wrongly": (
         "SELECT count(*) FROM words w WHERE entities <> (SELECT count(*) FROM postings p WHERE p.word = w.id)"

@@ -34,7 +34,8 @@ _COPY = """
 
 def migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """Bring a base of an older version up to date."""
-    if version != 1:
+    steps = {1: _from_1, 2: _from_2}
+    if version not in steps:
         raise LamlamError(
             f"the base {path} has version {version}, which this lamlam cannot read; "
             "build the base again with `lamlam kb build`"
@@ -42,7 +43,7 @@ def migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if connection.execute("PRAGMA user_version").fetchone()[0] == version:  # nobody else was faster
-            _to_2(connection)
+            steps[version](connection)
             connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -51,7 +52,14 @@ def migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:
         raise
 
 
-def _to_2(connection: sqlite3.Connection) -> None:
+def _from_2(connection: sqlite3.Connection) -> None:
+    """Version 2 had no synonyms."""
+    for statement in schema.statements(schema.TABLES):
+        if " synonyms" in statement:
+            connection.execute(statement)
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
     for index in ("entities_normalised", "entities_close", "aliases_entity"):
         connection.execute(f"DROP INDEX {index}")
     for table in (*_OLD, "transactions"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
 from lamlam.errors import LamlamError
-from lamlam.kb.fact import Added, Change, Fact, Forgotten, Snapshot
+from lamlam.kb.fact import Added, Change, Fact, Forgotten, OtherName, OtherNames, Snapshot
 from lamlam.kb.store import Named, Selection, Store
 
 if TYPE_CHECKING:
@@ -65,6 +65,22 @@ class PastStore:
         """The aliases that an entity had."""
         return self._store.aliases_of(entity, self._moment(at))
 
+    def relations_named(self, name: str) -> list[Named]:
+        """The relations of a name, those that came later included."""
+        return self._store.relations_named(name)
+
+    def relations_called(self, normalised: str, at: int | None = None) -> list[Named]:
+        """The relations that had a synonym of this normalised form."""
+        return self._store.relations_called(normalised, self._moment(at))
+
+    def synonyms_of(self, relation: int, at: int | None = None) -> list[str]:
+        """The synonyms that a relation had."""
+        return self._store.synonyms_of(relation, self._moment(at))
+
+    def other_names(self, kind: OtherNames, past: bool = False, at: int | None = None) -> list[OtherName]:
+        """All aliases or synonyms that there were."""
+        return self._store.other_names(kind, past, self._moment(at))
+
     def relations_of(self, entity: int, past: bool = False, at: int | None = None) -> list[Named]:
         """The relations that an entity had facts for."""
         return self._store.relations_of(entity, past, self._moment(at))
@@ -119,7 +135,13 @@ class PastStore:
         """Not possible."""
         self._refuse()
 
-    def add_alias(self, alias: str, entity: Named, author: str | None, reason: str | None, force: bool) -> bool:
+    def give_names(
+        self, kind: OtherNames, given: Iterable[tuple[str, Named]], author: str | None, reason: str | None, force: bool
+    ) -> int:
+        """Not possible."""
+        self._refuse()
+
+    def take_name_back(self, kind: OtherNames, name: str, of: Named, author: str | None, reason: str | None) -> bool:
         """Not possible."""
         self._refuse()
 

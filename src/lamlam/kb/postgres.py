@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import psycopg
 
 from lamlam.errors import LamlamError
-from lamlam.kb import moments, writing
+from lamlam.kb import moments, naming, writing
 from lamlam.kb import postgres_reading as reading
 from lamlam.kb import postgres_schema as schema
-from lamlam.kb.fact import Added, Change, Fact, Forgotten, Snapshot
+from lamlam.kb.fact import Added, Change, Fact, Forgotten, OtherName, OtherNames, Snapshot
 from lamlam.kb.forgetting import forget
 from lamlam.kb.history import changes
 from lamlam.kb.name_index import NameIndex
@@ -129,7 +129,7 @@ class PostgresStore:
     def entities_aliased(self, normalised: str, at: int | None = None) -> list[Named]:
         """The entities with an alias of this normalised form."""
         with self._reading() as session:
-            return reading.named(session, reading.ALIASED, normalised, reading.NOW if at is None else at)
+            return naming.called(cast(sqlite3.Connection, session), "aliases", normalised, at)
 
     def entities_near(self, normalised: str) -> list[Named]:
         """Entities that share trigrams with a name; none but those spaced otherwise where `pg_trgm` is missing."""
@@ -154,7 +154,27 @@ class PostgresStore:
     def aliases_of(self, entity: int, at: int | None = None) -> list[str]:
         """The aliases of an entity, in order."""
         with self._reading() as session:
-            return [row[0] for row in session.execute(reading.ALIASES, (entity, reading.NOW if at is None else at))]
+            return naming.names_of(cast(sqlite3.Connection, session), "aliases", entity, at)
+
+    def relations_named(self, name: str) -> list[Named]:
+        """The relation of exactly this name, or else those of the same normalised name, the most frequent first."""
+        with self._reading() as session:
+            return naming.relations_named(cast(sqlite3.Connection, session), name)
+
+    def relations_called(self, normalised: str, at: int | None = None) -> list[Named]:
+        """The relations with a synonym of this normalised form."""
+        with self._reading() as session:
+            return naming.called(cast(sqlite3.Connection, session), "synonyms", normalised, at)
+
+    def synonyms_of(self, relation: int, at: int | None = None) -> list[str]:
+        """The synonyms of a relation in this base, in order."""
+        with self._reading() as session:
+            return naming.names_of(cast(sqlite3.Connection, session), "synonyms", relation, at)
+
+    def other_names(self, kind: OtherNames, past: bool = False, at: int | None = None) -> list[OtherName]:
+        """All aliases or synonyms with their provenance, or with `past` those too that were taken back."""
+        with self._reading() as session:
+            return naming.listed(cast(sqlite3.Connection, session), kind, past, at)
 
     def relations_of(self, entity: int, past: bool = False, at: int | None = None) -> list[Named]:
         """The relations that an entity has facts for, or with `past` ever had."""
@@ -245,13 +265,23 @@ class PostgresStore:
 
         return self._commit("set", author, reason, write)
 
-    def add_alias(self, alias: str, entity: Named, author: str | None, reason: str | None, force: bool) -> bool:
-        """Give an entity another name; False where it has it."""
+    def give_names(
+        self, kind: OtherNames, given: Iterable[naming.Given], author: str | None, reason: str | None, force: bool
+    ) -> int:
+        """Give entities or relations other names; how many they did not have."""
+
+        def write(made: int) -> int:
+            return naming.give(self._shared, self._names, self._tombstones, kind, given, made, force)
+
+        return self._commit(naming.transaction(kind), author, reason, write)
+
+    def take_name_back(self, kind: OtherNames, name: str, of: Named, author: str | None, reason: str | None) -> bool:
+        """Have another name hold no longer; False where it does not."""
 
         def write(made: int) -> bool:
-            return writing.add_alias(self._shared, self._names, self._tombstones, alias, entity, made, force)
+            return naming.take_back(self._shared, self._names, kind, name, of, made)
 
-        return self._commit("alias", author, reason, write)
+        return self._commit(naming.transaction(kind), author, reason, write)
 
     def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
         """Remove facts and every trace of them: from the tables at once, then from their pages and indexes."""
@@ -267,7 +297,7 @@ class PostgresStore:
         return forgotten
 
     def rollback(self, to: int, author: str | None, reason: str | None) -> int:
-        """Make what held at a transaction hold again; how many facts and aliases changed."""
+        """Make what held at a transaction hold again; how many facts and other names changed."""
 
         def write(made: int) -> int:
             return roll_back(self._shared, self._names, to, made)

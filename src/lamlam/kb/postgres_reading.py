@@ -92,10 +92,6 @@ RELATIONS_EVER = """
     SELECT id, name FROM relations WHERE id IN (
         SELECT relation FROM facts WHERE entity = ?1 UNION SELECT relation FROM past WHERE entity = ?1) ORDER BY name"""
 NORMALISED = "SELECT id, name FROM normalised JOIN entities ON id = entity WHERE hash = ? ORDER BY name"
-ALIASED = """
-    SELECT DISTINCT id, name FROM aliases a JOIN entities ON id = entity
-    WHERE a.normalised = ?1 AND a.made <= ?2 AND (a.ended IS NULL OR a.ended > ?2) ORDER BY name"""
-ALIASES = "SELECT alias FROM aliases WHERE entity = ?1 AND made <= ?2 AND (ended IS NULL OR ended > ?2) ORDER BY alias"
 NAMES = "SELECT id, name FROM entities WHERE id > ? ORDER BY id LIMIT 50000"
 COUNTS = {
     "facts": "SELECT coalesce(sum(facts), 0)::BIGINT FROM relations",
@@ -103,6 +99,7 @@ COUNTS = {
     "relations": "SELECT count(*) FROM relations",
     "values": "SELECT count(*) FROM texts",
     "aliases": "SELECT count(*) FROM aliases WHERE ended IS NULL",
+    "synonyms": "SELECT count(*) FROM synonyms WHERE ended IS NULL",
     "sources": "SELECT count(*) FROM sources",
     "past": "SELECT count(*) FROM past",
     "transactions": "SELECT count(*) FROM transactions",
@@ -130,6 +127,7 @@ RULES = {
         " UNION ALL SELECT 1 FROM texts GROUP BY text HAVING count(*) > 1) n"
     ),
     "aliases of no entity": _MISSING.format(table="aliases", other="entities", column="entity"),
+    "synonyms of no relation": _MISSING.format(table="synonyms", other="relations", column="relation"),
     "names filed for no entity": _MISSING.format(table="spoken", other="entities", column="entity"),
     "relations counted wrongly": (
         "SELECT count(*) FROM relations r LEFT JOIN (SELECT relation, count(*) AS n FROM facts GROUP BY 1) f"

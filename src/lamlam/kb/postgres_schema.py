@@ -14,7 +14,7 @@ import psycopg
 
 from lamlam.errors import LamlamError
 
-VERSION = 1
+VERSION = 2
 LOCK = 0x4C4D6C62  # the advisory lock under which a base is created
 CONNECT_SECONDS = 10
 
@@ -25,6 +25,7 @@ _TEXTS = {
     "sources": ("name",),
     "authors": ("name",),
     "aliases": ("normalised", "alias"),
+    "synonyms": ("normalised", "synonym"),
     "spoken": ("padded",),
     "transactions": ("author", "reason"),
     "snapshots": ("name",),
@@ -71,6 +72,9 @@ CREATE TABLE aliases (normalised TEXT COLLATE "C" NOT NULL, entity INTEGER NOT N
 CREATE INDEX aliases_normalised ON aliases USING hash (normalised);
 CREATE INDEX aliases_entity ON aliases (entity);
 CREATE INDEX aliases_made ON aliases (made);
+CREATE TABLE synonyms (normalised TEXT COLLATE "C" NOT NULL, relation INTEGER NOT NULL,
+    synonym TEXT COLLATE "C" NOT NULL, made INTEGER NOT NULL, ended INTEGER);
+CREATE INDEX synonyms_normalised ON synonyms USING hash (normalised);
 
 CREATE TABLE tombstones (digest BYTEA PRIMARY KEY, made INTEGER NOT NULL);
 CREATE TABLE tombstone_spellings (spelling BYTEA NOT NULL, digest BYTEA NOT NULL, PRIMARY KEY (spelling, digest));
@@ -119,12 +123,23 @@ def prepare(connection: psycopg.Connection, create: bool) -> bool:
         version = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
         if version is None:
             raise LamlamError("the database has tables of another program; name one for the base alone")
-        if int(version[0]) != VERSION:
+        if int(version[0]) == 1:
+            _from_1(connection)
+        elif int(version[0]) != VERSION:
             raise LamlamError(
                 f"the base in the database has version {int(version[0])}, this lamlam reads version {VERSION}; "
                 "install the lamlam that made it"
             )
     return connection.execute("SELECT 1 FROM pg_indexes WHERE indexname = 'spoken_trigrams'").fetchone() is not None
+
+
+def _from_1(connection: psycopg.Connection) -> None:
+    """Version 1 had no synonyms."""
+    for statement in TABLES.split(";"):
+        if " synonyms" in statement:
+            connection.execute(statement.encode())
+    _without_statistics(connection, "synonyms")
+    connection.execute("UPDATE meta SET value = %s WHERE key = 'version'", (str(VERSION).encode(),))
 
 
 def rewritten() -> list[str]:
@@ -150,9 +165,8 @@ def _create(connection: psycopg.Connection) -> None:
         raise LamlamError("the database does not keep UTF-8 text; create one with ENCODING 'UTF8' for the base")
     for statement in [*TABLES.split(";"), *INDEXES.values()]:
         connection.execute(statement.encode())
-    for table, columns in _TEXTS.items():
-        for column in columns:
-            connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0".encode())
+    for table in _TEXTS:
+        _without_statistics(connection, table)
     connection.execute("INSERT INTO meta VALUES ('salt', %s)", (secrets.token_bytes(16),))
     connection.execute("INSERT INTO meta VALUES ('version', %s)", (str(VERSION).encode(),))
     available = "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"
@@ -163,3 +177,8 @@ def _create(connection: psycopg.Connection) -> None:
                 connection.execute(TRIGRAMS.encode())
         except psycopg.errors.InsufficientPrivilege:
             pass  # the base works without: names are found exactly, normalised and by alias
+
+
+def _without_statistics(connection: psycopg.Connection, table: str) -> None:
+    for column in _TEXTS[table]:
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0".encode())

@@ -114,23 +114,6 @@ def normalised(connection: sqlite3.Connection, name: str) -> list[Named]:
     return [Named(*row) for row in connection.execute(query, (closed_hash(name),)) if normalise(row[1]) == name]
 
 
-def aliased(connection: sqlite3.Connection, name: str, at: int | None) -> list[Named]:
-    """The entities with an alias of this normalised form."""
-    query = (
-        "SELECT DISTINCT id, name FROM aliases a JOIN entities ON id = entity"
-        " WHERE a.normalised = ?1 AND a.made <= ?2 AND (a.ended IS NULL OR a.ended > ?2) ORDER BY name"
-    )
-    return [Named(*row) for row in connection.execute(query, (name, _NOW_AT if at is None else at))]
-
-
-def aliases_of(connection: sqlite3.Connection, entity: int, at: int | None) -> list[str]:
-    """The aliases of an entity, in order."""
-    query = (
-        "SELECT alias FROM aliases WHERE entity = ?1 AND made <= ?2 AND (ended IS NULL OR ended > ?2) ORDER BY alias"
-    )
-    return [row[0] for row in connection.execute(query, (entity, _NOW_AT if at is None else at))]
-
-
 def relations_of(connection: sqlite3.Connection, entity: int, past: bool, at: int | None) -> list[Named]:
     """The relations that an entity has facts for, or with `past` ever had."""
     if past:
@@ -164,6 +147,7 @@ def counts(connection: sqlite3.Connection) -> dict[str, int]:
         "relations": "SELECT count(*) FROM relations",
         "values": "SELECT count(*) FROM texts",
         "aliases": "SELECT count(*) FROM aliases WHERE ended IS NULL",
+        "synonyms": "SELECT count(*) FROM synonyms WHERE ended IS NULL",
         "sources": "SELECT count(*) FROM sources",
         "past": "SELECT count(*) FROM past",
         "transactions": "SELECT count(*) FROM transactions",

@@ -1,7 +1,8 @@
 """From a name as asked to a name in the base, in two stages: the entity, then a relation among that entity's own.
 
-Entity: exact, but for case, normalised, alias, fuzzy. Relation: exact, normalised, synonym, fuzzy. Each stage is tried
-only where the one before found nothing, and where two names are left that cannot be told apart the answer is none.
+Entity: exact, but for case, normalised, alias, fuzzy. Relation: exact, normalised, synonym (those of the base, then
+those of the package), fuzzy. Each stage is tried only where the one before found nothing, and where two names are left
+that cannot be told apart the answer is none.
 """
 
 from __future__ import annotations
@@ -57,12 +58,15 @@ def resolve_relation(store: Store, entity: Named, relation: str) -> Found:
     normalised = normalise(relation)
     if same := [named for named in own if normalise(named.name) == normalised]:
         return _told_apart(relation, "normalised", NORMALISED, same)
-    ranked = sorted(((relation_score(relation, named.name), named) for named in own), key=_best_first)
     whose = normalise(entity.name)
 
     def slides(found: Named) -> bool:
         return store.slides((whose, normalised), (whose, normalise(found.name)))
 
+    given = {normalise(named.name) for named in store.relations_called(normalised)}
+    if called := [(ALIAS, named) for named in own if normalise(named.name) in given]:
+        return _best(called, _doubt(called, THRESHOLD, _too_near_relations), slides, "synonym")
+    ranked = sorted(((relation_score(relation, named.name), named) for named in own), key=_best_first)
     if not ranked or ranked[0][0] < SYNONYM:  # the same words in another order say more than a list
         synonyms = [(SYNONYM, named) for named in own if synonymous(relation, named.name)]
         if synonyms:

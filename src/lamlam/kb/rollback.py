@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
 
-from lamlam.kb import versions
+from lamlam.kb import naming, versions
 from lamlam.kb.dictionaries import Dictionaries
-from lamlam.kb.forgetting import refile
 from lamlam.kb.history import touched_since
 from lamlam.kb.name_index import NameIndex
 from lamlam.kb.versions import Evidence, Key, Version
@@ -23,12 +21,12 @@ _EVIDENCE = """
 
 
 def roll_back(connection: sqlite3.Connection, names: NameIndex, to: int, made: int) -> int:
-    """Bring back what held at transaction `to`; how many facts and aliases changed. What was forgotten stays so."""
+    """Bring back what held at transaction `to`; how many facts and other names changed. What was forgotten stays so."""
     dictionaries = Dictionaries(connection, names)
     keys = connection.execute(touched_since(to), (to,)).fetchall()
     changed = sum(_bring_back(connection, dictionaries, key, to, made) for key in keys)
     dictionaries.write_counts()
-    return changed + _bring_back_aliases(connection, names, to, made)
+    return changed + naming.roll_back(connection, names, to, made)
 
 
 def _bring_back(connection: sqlite3.Connection, dictionaries: Dictionaries, key: Key, to: int, made: int) -> bool:
@@ -55,25 +53,3 @@ def _bring_back(connection: sqlite3.Connection, dictionaries: Dictionaries, key:
 
 def _said(connection: sqlite3.Connection, key: Key, at: int) -> set[Evidence]:
     return {Evidence(*row) for row in connection.execute(_EVIDENCE, (*key, at))}
-
-
-def _bring_back_aliases(connection: sqlite3.Connection, names: NameIndex, to: int, made: int) -> int:
-    newer = "SELECT normalised, entity FROM aliases WHERE made > ? AND ended IS NULL"
-    ended = connection.execute(newer, (to,)).fetchall()
-    for normalised, entity in ended:
-        _end_alias(connection, names, normalised, entity, made)
-    query = """
-        SELECT normalised, entity, alias FROM aliases a WHERE made <= ?1 AND ended > ?1 AND NOT EXISTS (
-            SELECT 1 FROM aliases b WHERE b.normalised = a.normalised AND b.entity = a.entity AND b.ended IS NULL)"""
-    restored: list[tuple[Any, ...]] = connection.execute(query, (to,)).fetchall()
-    for normalised, entity, alias in restored:
-        connection.execute("INSERT INTO aliases VALUES (?, ?, ?, ?, NULL)", (normalised, entity, alias, made))
-        names.insert(entity, normalised)
-    return len(ended) + len(restored)
-
-
-def _end_alias(connection: sqlite3.Connection, names: NameIndex, normalised: str, entity: int, made: int) -> None:
-    update = "UPDATE aliases SET ended = ? WHERE normalised = ? AND entity = ? AND ended IS NULL"
-    connection.execute(update, (made, normalised, entity))
-    names.remove(entity, [normalised])
-    refile(connection, names, entity)

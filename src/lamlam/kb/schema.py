@@ -11,7 +11,7 @@ from lamlam.errors import LamlamError
 from lamlam.kb import rawfile
 
 APPLICATION_ID = 0x4C4D6C62  # "LMlb"
-VERSION = 2
+VERSION = 3
 BUSY_SECONDS = 5.0
 """How long a writer waits for another one before it gives up."""
 MAPPED_BYTES = 2**31 - 2**16
@@ -32,7 +32,8 @@ CREATE TABLE authors   (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uses 
 -- Entities by their normalised names without spaces, of which only a 32-bit hash is kept.
 CREATE TABLE normalised (hash INTEGER NOT NULL, entity INTEGER NOT NULL, PRIMARY KEY (hash, entity)) WITHOUT ROWID;
 
--- Every change belongs to a transaction. kind: load, add, set, forget, alias, rollback. Number 1 is kept for `load`.
+-- Every change belongs to a transaction. kind: load, add, set, forget, alias, synonym, rollback. Number 1 is kept for
+-- `load`.
 CREATE TABLE transactions (id INTEGER PRIMARY KEY, time REAL NOT NULL, kind TEXT NOT NULL, author TEXT, reason TEXT);
 CREATE TABLE snapshots (name TEXT PRIMARY KEY, made INTEGER NOT NULL, time REAL NOT NULL) WITHOUT ROWID;
 
@@ -66,6 +67,12 @@ CREATE TABLE aliases (
     PRIMARY KEY (normalised, entity, made)) WITHOUT ROWID;
 CREATE INDEX aliases_entity ON aliases (entity);
 CREATE INDEX aliases_made ON aliases (made);
+
+-- What else the relations are called in this base.
+CREATE TABLE synonyms (
+    normalised TEXT NOT NULL, relation INTEGER NOT NULL, synonym TEXT NOT NULL, made INTEGER NOT NULL, ended INTEGER,
+    PRIMARY KEY (normalised, relation, made)) WITHOUT ROWID;
+CREATE INDEX synonyms_relation ON synonyms (relation);
 
 -- The index for misspelt names: words, words by what is left when a character is left out, entities by word.
 CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE, entities INTEGER NOT NULL);

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lamlam.errors import LamlamError
-from lamlam.kb import backup, invariants, moments, reading, schema, writing
+from lamlam.kb import backup, invariants, moments, naming, reading, schema, writing
 from lamlam.kb.commits import Commits
 from lamlam.kb.connections import Connections
-from lamlam.kb.fact import Added, Change, Fact, Forgotten, Snapshot
+from lamlam.kb.fact import Added, Change, Fact, Forgotten, OtherName, OtherNames, Snapshot
 from lamlam.kb.forgetting import forget
 from lamlam.kb.history import changes, difference
 from lamlam.kb.name_index import NameIndex
@@ -94,7 +94,7 @@ class SqliteStore:
     def entities_aliased(self, normalised: str, at: int | None = None) -> list[Named]:
         """The entities with an alias of this normalised form."""
         with self._reading() as connection:
-            return reading.aliased(connection, normalised, at)
+            return naming.called(connection, "aliases", normalised, at)
 
     def entities_near(self, normalised: str) -> list[Named]:
         """Entities that share words with a name, misspelt ones included."""
@@ -121,7 +121,27 @@ class SqliteStore:
     def aliases_of(self, entity: int, at: int | None = None) -> list[str]:
         """The aliases of an entity, in order."""
         with self._reading() as connection:
-            return reading.aliases_of(connection, entity, at)
+            return naming.names_of(connection, "aliases", entity, at)
+
+    def relations_named(self, name: str) -> list[Named]:
+        """The relation of exactly this name, or else those of the same normalised name, the most frequent first."""
+        with self._reading() as connection:
+            return naming.relations_named(connection, name)
+
+    def relations_called(self, normalised: str, at: int | None = None) -> list[Named]:
+        """The relations with a synonym of this normalised form."""
+        with self._reading() as connection:
+            return naming.called(connection, "synonyms", normalised, at)
+
+    def synonyms_of(self, relation: int, at: int | None = None) -> list[str]:
+        """The synonyms of a relation in this base, in order."""
+        with self._reading() as connection:
+            return naming.names_of(connection, "synonyms", relation, at)
+
+    def other_names(self, kind: OtherNames, past: bool = False, at: int | None = None) -> list[OtherName]:
+        """All aliases or synonyms with their provenance, or with `past` those too that were taken back."""
+        with self._reading() as connection:
+            return naming.listed(connection, kind, past, at)
 
     def relations_of(self, entity: int, past: bool = False, at: int | None = None) -> list[Named]:
         """The relations that an entity has facts for, or with `past` ever had."""
@@ -204,13 +224,23 @@ class SqliteStore:
 
         return self._commits.commit("set", author, reason, write)
 
-    def add_alias(self, alias: str, entity: Named, author: str | None, reason: str | None, force: bool) -> bool:
-        """Give an entity another name; False where it has it."""
+    def give_names(
+        self, kind: OtherNames, given: Iterable[naming.Given], author: str | None, reason: str | None, force: bool
+    ) -> int:
+        """Give entities or relations other names; how many they did not have."""
+
+        def write(made: int) -> int:
+            return naming.give(self._connection, self._names, self._tombstones, kind, given, made, force)
+
+        return self._commits.commit(naming.transaction(kind), author, reason, write)
+
+    def take_name_back(self, kind: OtherNames, name: str, of: Named, author: str | None, reason: str | None) -> bool:
+        """Have another name hold no longer; False where it does not."""
 
         def write(made: int) -> bool:
-            return writing.add_alias(self._connection, self._names, self._tombstones, alias, entity, made, force)
+            return naming.take_back(self._connection, self._names, kind, name, of, made)
 
-        return self._commits.commit("alias", author, reason, write)
+        return self._commits.commit(naming.transaction(kind), author, reason, write)
 
     def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
         """Remove facts and every trace of them: from the tables at once, then from the file's pages and its log."""
@@ -233,7 +263,7 @@ class SqliteStore:
             self._purge()
 
     def rollback(self, to: int, author: str | None, reason: str | None) -> int:
-        """Make what held at a transaction hold again; how many facts and aliases changed."""
+        """Make what held at a transaction hold again; how many facts and other names changed."""
 
         def write(made: int) -> int:
             return roll_back(self._connection, self._names, to, made)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lamlam.kb.fact import Added, Change, Fact, Forgotten, Snapshot
+from lamlam.kb.fact import Added, Change, Fact, Forgotten, OtherName, OtherNames, Snapshot
 
 if TYPE_CHECKING:
     import pyarrow
@@ -72,6 +72,18 @@ class Store(Protocol):
     def aliases_of(self, entity: int, at: int | None = None) -> list[str]:
         """The aliases of an entity, in order."""
 
+    def relations_named(self, name: str) -> list[Named]:
+        """The relation of exactly this name, or else those of the same normalised name, the most frequent first."""
+
+    def relations_called(self, normalised: str, at: int | None = None) -> list[Named]:
+        """The relations with a synonym of this normalised form."""
+
+    def synonyms_of(self, relation: int, at: int | None = None) -> list[str]:
+        """The synonyms of a relation in this base, in order."""
+
+    def other_names(self, kind: OtherNames, past: bool = False, at: int | None = None) -> list[OtherName]:
+        """All aliases or synonyms with their provenance, or with `past` those too that were taken back."""
+
     def relations_of(self, entity: int, past: bool = False, at: int | None = None) -> list[Named]:
         """The relations that an entity has facts for, or with `past` ever had."""
 
@@ -111,8 +123,13 @@ class Store(Protocol):
     def set(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> int:
         """Make each fact the only one of its key; how many were not yet."""
 
-    def add_alias(self, alias: str, entity: Named, author: str | None, reason: str | None, force: bool) -> bool:
-        """Give an entity another name; False where it has it."""
+    def give_names(
+        self, kind: OtherNames, given: Iterable[tuple[str, Named]], author: str | None, reason: str | None, force: bool
+    ) -> int:
+        """Give entities or relations other names; how many they did not have."""
+
+    def take_name_back(self, kind: OtherNames, name: str, of: Named, author: str | None, reason: str | None) -> bool:
+        """Have another name hold no longer; False where it does not."""
 
     def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
         """Remove facts and every trace of them."""

@@ -1,4 +1,4 @@
-"""How facts and aliases get into the tables, inside a transaction that the store has begun."""
+"""How facts get into the tables, inside a transaction that the store has begun."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from lamlam.kb.dictionaries import Dictionaries
 from lamlam.kb.fact import Added, Fact
 from lamlam.kb.name_index import NameIndex
 from lamlam.kb.names import checked, normalise, unusable
-from lamlam.kb.store import Named
 from lamlam.kb.tombstones import Tombstones
 from lamlam.kb.versions import Evidence, Key
 
@@ -73,31 +72,6 @@ def set_only(
         versions.end(connection, dictionaries, (entity, relation, value), made)
     _put(connection, dictionaries, fact, made)
     dictionaries.drop_unused()  # a value that was set in this very transaction leaves nothing behind
-    return True
-
-
-def add_alias(
-    connection: sqlite3.Connection,
-    names: NameIndex,
-    tombstones: Tombstones,
-    alias: str,
-    entity: Named,
-    made: int,
-    force: bool,
-) -> bool:
-    """Give an entity another name; False where it has it already."""
-    checked(alias, "alias")
-    normalised = normalise(alias)
-    if tombstones.has(digest := tombstones.digest(normalised)):
-        if not force:
-            raise LamlamError(f"an entity of the name {alias!r} was forgotten; to use it as an alias, use force")
-        tombstones.lift([digest])
-    there = "SELECT 1 FROM aliases WHERE normalised = ? AND entity = ? AND ended IS NULL"
-    if connection.execute(there, (normalised, entity.id)).fetchone():
-        return False
-    row = (normalised, entity.id, alias, made)
-    connection.execute("INSERT OR REPLACE INTO aliases VALUES (?, ?, ?, ?, NULL)", row)
-    names.insert(entity.id, normalised)
     return True
 
 
