@@ -25,17 +25,38 @@ class ScriptedModel:
         self.config = SimpleNamespace(vocab_size=len(tokenizer), max_position_embeddings=512)
         self.tokenizer, self.scripts = tokenizer, scripts
 
-    def __call__(self, input_ids, attention_mask, past_key_values, **kwargs):
+    def __call__(self, input_ids, attention_mask=None, past_key_values=None, logits_to_keep=None, **kwargs):
         columns = input_ids if past_key_values is None else torch.cat([past_key_values, input_ids], dim=1)
-        logits = torch.zeros((len(columns), 1, len(self.tokenizer)))
-        logits[:, 0, self.tokenizer.eos_id] = 1
-        for row, (ids, seen) in enumerate(zip(columns, attention_mask, strict=True)):
-            so_far = ids[seen.bool()].tolist()
+        seen = torch.ones_like(columns) if attention_mask is None else attention_mask
+        kept = range(columns.shape[1] - 1 if logits_to_keep else 0, columns.shape[1])
+        logits = torch.stack([self.after(columns[:, : end + 1], seen[:, : end + 1]) for end in kept], dim=1)
+        return SimpleNamespace(logits=logits, past_key_values=columns)
+
+    def after(self, columns, seen):
+        """Logits of the token after some columns."""
+        logits = torch.zeros((len(columns), len(self.tokenizer)))
+        logits[:, self.tokenizer.eos_id] = 1
+        for row, (ids, mask) in enumerate(zip(columns, seen, strict=True)):
+            so_far = ids[mask.bool()].tolist()
             for number, script in enumerate(self.scripts):
                 if script[: len(so_far)] == so_far and len(script) > len(so_far):
                     token = script[len(so_far)]
-                    logits[row, 0, token] = max(logits[row, 0, token], 100 - number)
-        return SimpleNamespace(logits=logits, past_key_values=columns)
+                    logits[row, token] = max(logits[row, token], 100 - number)
+        return logits
+
+
+def script(tokenizer, prompt, *parts):
+    """Token ids of a text with calls: parts are texts, (entity, relation), or (entity, relation, value)."""
+    ids = [tokenizer.start_id, *tokenizer.encode_text(prompt)]
+    for part in parts:
+        match part:
+            case (entity, relation):
+                ids += tokenizer.encode_query(entity, relation)
+            case (entity, relation, value):
+                ids += tokenizer.encode_query(entity, relation) + tokenizer.encode_answer(value)
+            case text:
+                ids += tokenizer.encode_text(text, first=False)
+    return [*ids, tokenizer.eos_id]
 
 
 class TableModel:

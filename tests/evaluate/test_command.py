@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from lamlam.cli.evaluate import app
 from lamlam.errors import LamlamError
-from lamlam.evaluate import Question, read_questions
+from lamlam.evaluate import Question, read_questions, read_results
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.model import new_model, save_model
 from lamlam.text import Document, Lookup
@@ -42,24 +42,63 @@ def run(*arguments):
     return result.stdout
 
 
-def test_completion(folder):
+def test_completion(folder, tmp_path):
     asked = ("completion", folder / "model", folder / "questions.jsonl")
-    made = json.loads(run(*asked, "--kb", folder / "facts.db", "--policy", "unknown", "--json"))
-    assert (made["questions"], made["policy"], made["base"]) == (2, "unknown", str(folder / "facts.db"))
+    more = ("--kb", folder / "facts.db", "--policy", "unknown", "--base", "full", "--base", "oracle", "--base", "none")
+    made = json.loads(run(*asked, *more, "--json", "--out", tmp_path / "out", "--name", "small"))["results"]
+    assert [result["base"] for result in made] == ["full", "oracle", "none"]
+    assert {(result["metrics"]["strict"]["n"], result["policy"], result["model"]) for result in made} == {
+        (2, "unknown", "small")
+    }
+    assert len(read_results([tmp_path / "out"])) == 3
     text = run(*asked, "--limit", 1)
-    for part in ("of 1 completed", "base none", "first 1", "policy abstain", "seed 0"):
+    for part in ("strict", "n = 1", "base none", "limit 1", "policy abstain", "seed 0"):
         assert part in text
 
 
-def test_perplexity(folder):
+def test_perplexity(folder, tmp_path):
     asked = ("perplexity", folder / "model", folder / "documents.parquet", "--context", 16)
-    made = json.loads(run(*asked, "--json"))
-    assert (made["documents"], made["calls"], made["context"], made["base"]) == (2, 1, 16, "gold calls")
-    assert made["static"]["value"] < made["normalized"]["value"]
-    assert made["standard"]["interval"][0] <= made["standard"]["value"] <= made["standard"]["interval"][1]
+    [made] = json.loads(run(*asked, "--json", "--kb", folder / "facts.db", "--oracle"))["results"]
+    assert [made["details"][name] for name in ("documents", "calls", "context")] == [2, 1, 16]
+    metrics = {name: metric["value"] for name, metric in made["metrics"].items()}
+    assert metrics["static"] < metrics["normalized"]
+    assert set(metrics) >= {"dynamic, oracle", "dynamic, full", "queries that hit, oracle", "queries that hit, full"}
     text = run(*asked)
-    for part in ("standard", "static", "normalized", "base gold calls", "policy none", "context 16, stride 8"):
+    for part in ("standard", "static", "normalized", "base gold calls", "context 16, stride 8"):
         assert part in text
+    assert "dynamic, " not in text
+
+
+def test_consistency(folder, tmp_path):
+    facts = [{"predicate_id": "P19", "sub_label": "Ada", "obj_label": "London"}]
+    patterns = [{"predicate_id": "P19", "pattern": f"[X] {verb} in [Y] ."} for verb in ("was born", "came into life")]
+    (tmp_path / "trex.jsonl").write_text("\n".join(map(json.dumps, facts)))
+    (tmp_path / "patterns.jsonl").write_text("\n".join(map(json.dumps, patterns)))
+    asked = ("consistency", folder / "model", tmp_path / "trex.jsonl", tmp_path / "patterns.jsonl", "--base", "oracle")
+    [made] = json.loads(run(*asked, "--json"))["results"]
+    assert set(made["metrics"]) == {"consistency", "accuracy", "consistent and right"}
+
+
+def test_a_full_base_has_to_be_named(folder):
+    with pytest.raises(LamlamError, match="name it with --kb"):
+        run("completion", folder / "model", folder / "questions.jsonl", "--base", "full")
+
+
+def test_report(folder, tmp_path):
+    for name in ("one", "other"):
+        run(
+            "completion", folder / "model", folder / "questions.jsonl", "--base", "oracle", "--name", name, "--out",
+            tmp_path / name,
+        )  # fmt: skip
+    text = run("report", tmp_path / "one", tmp_path / "other", "--out", tmp_path / "page.html")
+    assert text.index("one") < text.index("other")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("The engine is") == 2
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LamlamError, match="no results in it"):
+        run("report", tmp_path / "empty")
+    with pytest.raises(LamlamError, match="no such folder"):
+        run("report", tmp_path / "none")
 
 
 def test_questions_from_parquet_are_those_from_jsonl(folder, tmp_path):

@@ -45,10 +45,7 @@ def test_by_hand(tokenizer):
     )
     assert (result.tokens, result.text_tokens, result.query_tokens) == (plain, text + 1, query + 3)
     assert result.given_tokens == tokens(" 10 December 1815") + 1
-    made = result.to_json()
-    assert [made[name] for name in ("task", "version", "model", "base", "split", "policy", "seed")] == [
-        "perplexity", 1, "table", "gold calls", "toy", "none", 5,
-    ]  # fmt: skip
+    assert (result.model, result.split, result.seed) == ("table", "toy", 5)
 
 
 def test_without_calls_the_three_are_one(tokenizer):

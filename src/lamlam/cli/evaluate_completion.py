@@ -1,20 +1,41 @@
-"""`lamlam eval completion`."""
+"""`lamlam eval completion` and `lamlam eval consistency`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from lamlam.cli.evaluate_options import Limit, Model, Seed, load, say_made_with, split_name
-from lamlam.cli.terminal import Json, console, emit_json, say
-from lamlam.kb import KnowledgeBase
+from lamlam.cli.evaluate_options import Kb, Limit, Model, Name, Out, Policy, Seed, finish, load, opened, refuse_missing
+from lamlam.cli.terminal import Json, say
+from lamlam.errors import LamlamError
 
 if TYPE_CHECKING:
-    from lamlam.evaluate import Answer, CompletionResult
+    from lamlam.evaluate import Result
+    from lamlam.kb import Fact, KnowledgeBase
+
+
+class Kind(StrEnum):
+    """The three kinds of base, which are never mixed."""
+
+    full = "full"
+    oracle = "oracle"
+    none = "none"
+
+
+Bases = Annotated[
+    list[Kind] | None,
+    typer.Option(
+        "--base",
+        help="full: --kb; oracle: made from the benchmark's answers; none: lookups off. May be given several times; "
+        "full where there is a --kb, else none.",
+        show_default=False,
+    ),
+]
 
 
 def completion(
@@ -23,59 +44,90 @@ def completion(
         Path,
         typer.Argument(
             metavar="QUESTIONS",
-            help="A .parquet or .jsonl file: prompt, value and, if there, entity and relation.",
+            help="A .parquet or .jsonl file: prompt, value and, if there, entity, relation, answers and group; or "
+            "LAMA T-REx, PopQA or EntityQuestions as they are.",
             show_default=False,
         ),
     ],
-    kb: Annotated[
-        Path | None, typer.Option("--kb", help="The base to look up in; without it, lookups are off.")
-    ] = None,
-    policy: Annotated[
-        Literal["abstain", "unknown"],
-        typer.Option(help='Where nothing matches: go on without the call, or put in the word "unknown".'),
-    ] = "abstain",
+    kb: Kb = None,
+    bases: Bases = None,
+    policy: Policy = "abstain",
     limit: Limit = None,
     seed: Seed = 0,
+    name: Name = None,
+    out: Out = None,
     json: Json = False,
 ) -> None:
-    """Let the model complete sentences cut off before a value; right is what starts with the value, strictly.
+    """Let the model complete sentences cut off before a value, and count strictly, leniently, and what contains it.
 
-    Example: `lamlam eval completion model questions.jsonl --kb facts.db`
+    Example: `lamlam eval completion model questions.jsonl --kb facts.db --base full --base none`
     """
-    from lamlam.evaluate import complete, read_questions
+    refuse_missing(questions, kb)
+    from lamlam.evaluate import measure_completion, read_benchmark
 
-    asked = read_questions(questions, limit)
-    base = KnowledgeBase.open(kb) if kb else None
-    try:
-        lm = load(model, base)
-        result = complete(
-            lm, asked, policy, base=str(kb), split=split_name(questions, limit), model=str(model), seed=seed
-        )
-    finally:
-        if base is not None:
-            base.close()
-    if json:
-        emit_json(result.to_json())
+    asked = read_benchmark(questions, limit, seed)
+    for reason, count in [] if json else asked.skipped.items():
+        say(f"not asked: {count:,} rows: {reason}")
+
+    def measured() -> Iterator[Result]:
+        lm = load(model, None)
+        for kind in _kinds(bases, kb):
+            with _base(kind, kb, asked.facts()) as lm.kb:
+                yield measure_completion(
+                    lm, asked.questions, policy, base=kind, data=asked.name, split=str(questions), prompt=asked.prompt,
+                    model=name or str(model), seed=seed, limit=limit,
+                )  # fmt: skip
+
+    finish(measured(), out, json)
+
+
+def consistency(
+    model: Model,
+    facts: Annotated[Path, typer.Argument(metavar="TREX", help="LAMA T-REx's facts.", show_default=False)],
+    patterns: Annotated[Path, typer.Argument(metavar="PATTERNS", help="ParaRel's patterns.", show_default=False)],
+    kb: Kb = None,
+    bases: Bases = None,
+    policy: Policy = "abstain",
+    limit: Limit = None,
+    seed: Seed = 0,
+    name: Name = None,
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Ask each fact in all of ParaRel's patterns, and count how often two of them get the same answer.
+
+    Example: `lamlam eval consistency model trex.parquet pararel-patterns.parquet --kb facts.db --limit 200`
+    """
+    refuse_missing(facts, patterns, kb)
+    from lamlam.evaluate import measure_consistency, oracle_facts, pararel
+
+    paraphrases = pararel(facts, patterns, limit, seed)
+
+    def measured() -> Iterator[Result]:
+        lm = load(model, None)
+        for kind in _kinds(bases, kb):
+            with _base(kind, kb, oracle_facts(paraphrases)) as lm.kb:
+                yield measure_consistency(
+                    lm, paraphrases, policy, base=kind, data="ParaRel", model=name or str(model), seed=seed, limit=limit
+                )
+
+    finish(measured(), out, json)
+
+
+def _kinds(bases: Sequence[Kind] | None, kb: Path | None) -> list[Kind]:
+    kinds = list(dict.fromkeys(bases or [Kind.full if kb else Kind.none]))
+    if Kind.full in kinds and kb is None:
+        raise LamlamError("--base full needs a base: name it with --kb")
+    return kinds
+
+
+@contextmanager
+def _base(kind: Kind, kb: Path | None, facts: Sequence[Fact]) -> Iterator[KnowledgeBase | Any]:
+    from lamlam.evaluate import temporary_base
+
+    if kind is Kind.oracle:
+        with temporary_base(facts) as base:
+            yield base
     else:
-        _show(result)
-
-
-def _show(result: CompletionResult) -> None:
-    low, high = result.interval
-    say(f"{result.accuracy:.1%} of {result.questions:,} completed rightly (95 %: {low:.1%} to {high:.1%})")
-    right = "" if result.asked_right is None else f", for the right fact in {result.asked_right:.1%}"
-    say(f"asked in {result.asked:.1%}{right}; answered in {result.answered:.1%}")
-    if result.relations:
-        table = Table("relation", "questions", "right", box=None, header_style="bold")
-        for score in result.relations:
-            table.add_row(escape(score.relation), f"{score.questions:,}", f"{score.accuracy:.1%}")
-        console.print(table)
-    for name, examples in (("right", result.right_examples), ("wrong", result.wrong_examples)):
-        for answer in examples:
-            say(f"{name}: {_example(answer)}")
-    say_made_with(result, ", greedy decoding")
-
-
-def _example(answer: Answer) -> str:
-    asked = "".join(f"  asked ({entity}, {relation})" for entity, relation in answer.queries)
-    return f"{answer.prompt[-60:]!r} → {answer.text!r}, wanted {answer.value!r}{asked}"
+        with opened(kb if kind is Kind.full else None) as full:
+            yield full

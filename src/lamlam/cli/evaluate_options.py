@@ -1,19 +1,40 @@
-"""What the commands of `lamlam eval` share: their options, and the lines that say what a figure was made with."""
+"""What the commands of `lamlam eval` share: their options, loading, and showing and keeping results."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
-from lamlam.cli.terminal import say
+from lamlam.cli.terminal import Json, console, emit_json, say
 from lamlam.errors import LamlamError
 from lamlam.kb import KnowledgeBase
 
+if TYPE_CHECKING:
+    from lamlam.evaluate import Result
+
+__all__ = ["Json", "Kb", "Limit", "Model", "Name", "Out", "Policy", "Seed"]
+
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The model: a checkpoint folder.", show_default=False)]
-Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many, for a quick look.")]
-Seed = Annotated[int, typer.Option(min=0, help="Draws the confidence intervals and the examples.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only so many, for a quick look.")]
+Seed = Annotated[int, typer.Option(min=0, help="Draws the confidence intervals, the examples and what is drawn.")]
+Kb = Annotated[Path | None, typer.Option("--kb", help="The base to look up in; without it, lookups are off.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder to keep the results in, as JSON and a report.html of all that it holds.", show_default=False
+    ),
+]
+Name = Annotated[str | None, typer.Option(help="How results call the model; its folder if not given.")]
+Policy = Annotated[
+    Literal["abstain", "unknown"],
+    typer.Option(help='Where nothing matches: go on without the call, or put in the word "unknown".'),
+]
 
 
 def load(model: Path, base: KnowledgeBase | None) -> Any:
@@ -27,20 +48,68 @@ def load(model: Path, base: KnowledgeBase | None) -> Any:
     return LookupModel(*load_model(model, device, torch.float32), base)
 
 
-def refuse_missing(path: Path) -> None:
+@contextmanager
+def opened(kb: Path | None) -> Iterator[KnowledgeBase | None]:
+    """The base at a path, for a while; None where no path is given."""
+    if kb is None:
+        yield None
+        return
+    with KnowledgeBase.open(kb) as base:
+        yield base
+
+
+def refuse_missing(*paths: Path | None) -> None:
     """Before a model is loaded, which takes a while."""
-    if not path.exists():
-        raise LamlamError(f"{path}: no such file or folder; give documents to measure on")
+    for path in paths:
+        if path is not None and not path.exists():
+            raise LamlamError(f"{path}: no such file or folder; give data to measure on")
 
 
-def split_name(path: Path, limit: int | None) -> str:
-    """How a result calls the data that it was measured on."""
-    return str(path) if limit is None else f"{path}, first {limit}"
+def finish(results: Iterable[Result], out: Path | None, as_json: bool) -> None:
+    """Show each result as it comes, and keep it at once: what was measured stays when a later one fails."""
+    from lamlam.evaluate import read_results, write_report, write_result
+
+    done: list[Result] = []
+    try:
+        for result in results:
+            done.append(result)
+            if out is not None:
+                write_result(result, out)
+            if not as_json:
+                show(result)
+    finally:
+        if out is not None and done:
+            write_report(read_results([out]), out / "report.html")
+        if as_json and done:
+            emit_json({"results": [result.to_json() for result in done]})
+    if out is not None and not as_json:
+        say(f"results: {out}   report: {out / 'report.html'}")
 
 
-def say_made_with(result: Any, more: str) -> None:
-    """The line below a table: model, base, split, policy and seed of `result`, and what else matters."""
+def show(result: Result) -> None:
+    """A result at the terminal: its figures, breakdowns, examples, and what it was made with."""
+    from lamlam.evaluate import cell
+
+    table = Table(result.definition.task, "", "", box=None, header_style="bold", title_justify="left")
+    for name, metric in result.metrics.items():
+        table.add_row(escape(name), str(metric), "" if metric.n is None else f"n = {metric.n:,}")
+    console.print(table)
+    for breakdown in result.tables:
+        rows = Table(*map(escape, breakdown.columns), box=None, header_style="bold")
+        for row in breakdown.rows[:24]:
+            rows.add_row(*(escape(cell(value)) for value in row))
+        say(f"{breakdown.title}:")
+        console.print(rows)
+    for example in result.examples[:6]:
+        say(
+            f"{'right' if example.right else 'wrong'}: {example.prompt[-60:]!r} → {example.got[:120]!r}, "
+            f"wanted {example.wanted!r}  {example.note}"
+        )
+    for note in result.notes:
+        say(note)
+    made = result.definition
+    limit = "" if made.limit is None else f", limit {made.limit}"
     say(
-        f"model {result.model}, base {result.base}, split {result.split}, policy {result.policy}, seed {result.seed}"
-        + more
+        f"model {result.model}, base {result.base}, data {made.data}{limit}, policy {result.policy}, seed {made.seed}, "
+        f"version {made.version}, {result.seconds:.1f} s\n"
     )

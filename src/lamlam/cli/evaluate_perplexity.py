@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from lamlam.cli.evaluate_options import Limit, Model, Seed, load, refuse_missing, say_made_with, split_name
-from lamlam.cli.terminal import Json, console, emit_json, progress, say
+from lamlam.cli.evaluate_options import Limit, Model, Name, Out, Seed, finish, load, opened, refuse_missing
+from lamlam.cli.terminal import Json, progress
 from lamlam.text.files import read_documents
 
 
@@ -19,6 +18,12 @@ def perplexity(
     documents: Annotated[
         Path, typer.Argument(metavar="DOCS", help="Held-out documents with their calls.", show_default=False)
     ],
+    kb: Annotated[
+        Path | None, typer.Option("--kb", help="A base made without these documents: dynamic perplexity with it.")
+    ] = None,
+    oracle: Annotated[
+        bool, typer.Option("--oracle", help="Dynamic perplexity with a base made of these documents' own calls.")
+    ] = False,
     context: Annotated[
         int | None,
         typer.Option(
@@ -27,27 +32,34 @@ def perplexity(
     ] = None,
     limit: Limit = None,
     seed: Seed = 0,
+    name: Name = None,
+    out: Out = None,
     json: Json = False,
 ) -> None:
-    """Perplexity on documents: of the plain text (standard), and with the documents' own calls given.
+    """Perplexity on documents: of the plain text (standard), and with calls, by token of the plain text.
 
-    static: of the text; normalized: of the text and the queries. Both by token of the plain text.
+    static: of the text, gold calls given; normalized: of the text and the gold queries; dynamic: of the text, with
+    the model's own queries at the gold calls' places and what a base answers them.
 
-    Example: `lamlam eval perplexity model held-out.parquet`
+    Example: `lamlam eval perplexity model held-out.parquet --kb facts.db --oracle`
     """
-    refuse_missing(documents)
-    from lamlam.evaluate import perplexities
+    refuse_missing(documents, kb)
+    from lamlam.evaluate import measure_perplexity, temporary_base
 
     lm = load(model, None)
-    some = progress(islice(read_documents(documents), limit), "documents", limit)
-    result = perplexities(lm, some, split=split_name(documents, limit), model=str(model), context=context, seed=seed)
-    if json:
-        emit_json(result.to_json())
-        return
-    table = Table("perplexity", "value", "95 %", box=None, header_style="bold")
-    for name in ("standard", "static", "normalized"):
-        one = getattr(result, name)
-        table.add_row(name, f"{one.value:.3f}", f"{one.interval.low:.3f} to {one.interval.high:.3f}")
-    console.print(table)
-    say(f"{result.documents:,} documents, {result.calls:,} calls, {result.tokens:,} tokens of plain text")
-    say_made_with(result, f", context {result.context}, stride {result.stride}")
+    with temporary_base() as own, opened(kb) as full:
+        if oracle:
+            own.add_documents(islice(read_documents(documents), limit))
+        bases = {kind: base for kind, base in (("oracle", own if oracle else None), ("full", full)) if base is not None}
+        some = progress(islice(read_documents(documents), limit), "documents", limit)
+        result = measure_perplexity(
+            lm,
+            some,
+            data=str(documents),
+            bases=bases,
+            model=name or str(model),
+            context=context,
+            seed=seed,
+            limit=limit,
+        )
+        finish([result], out, json)

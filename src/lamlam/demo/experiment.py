@@ -18,7 +18,8 @@ from lamlam.corpus import Kind, pack, tokenizer_texts
 from lamlam.demo.biography import documents
 from lamlam.demo.probes import Probe, probes
 from lamlam.demo.world import Person, World, make_world
-from lamlam.evaluate.completion import CompletionResult, complete, is_right
+from lamlam.evaluate.completion import CompletionResult, complete
+from lamlam.evaluate.matching import strict
 from lamlam.generate import LookupModel
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.model import LookupTokenizer, train_tokenizer
@@ -168,4 +169,4 @@ class Demonstration:
 
     def _answered_rightly(self, lm: LookupModel, questions: list[Probe]) -> list[Probe]:
         texts = lm.generate([question.prompt for question in questions], max_new_tokens=24, max_lookups=4)
-        return [q for q, generation in zip(questions, texts, strict=True) if is_right(generation.text, q.value)]
+        return [q for q, generation in zip(questions, texts, strict=True) if strict(generation.text, [q.value])]
