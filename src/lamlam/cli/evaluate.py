@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lamlam.cli import evaluate_completion, evaluate_perplexity, evaluate_speed
-from lamlam.cli import evaluate_completion, evaluate_perplexity, evaluate_report
+from lamlam.cli import evaluate_completion, evaluate_perplexity, evaluate_report, evaluate_speed
 
 app = typer.Typer(help="Measure a model: how it predicts text, what it completes.", no_args_is_help=True)
 app.command("perplexity")(evaluate_perplexity.perplexity)
