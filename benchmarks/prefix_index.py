@@ -1,27 +1,27 @@
-"""How long the prefix index takes to build and to answer, and how large it is, over generated names.
+"""What the prefix index of a base costs: to build, to keep at what the base says, and to ask at every step.
 
-    python benchmarks/prefix_index.py [--names 9500000] [--folder /tmp/prefix] [--seed 0]
+    python benchmarks/prefix_index.py [--facts 1000000] [--seed 0]
 
-Encoding the names is the tokenizer's own time and told apart. A step is what a constrained decoder asks of a batch:
-which tokens may come next in each row, and where the row stands after one of them. The rows walk through queries for
-random names and their relations, each from a place of its own. Prints one line of JSON.
+A step is what a constrained decoder asks of a batch: which tokens may come next in each row, and where each row stands
+after one of them. The rows walk through queries for random names and their relations, each from a place of its own, so
+that each step has rows in names, in relations and between. Prints a figure a line.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
-from tempfile import gettempdir
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import pyarrow
 
-from lamlam.kb.prefix_index import PrefixIndex
+from lamlam.kb import Fact, KnowledgeBase, PrefixIndex
+from lamlam.kb.prefix_base import BasePrefixIndex, encoder, wiping
 from lamlam.model import train_tokenizer
 
 SYLLABLES = [c + v + e for c in "bcdfghjklmnprstvwz" for v in "aeiou" for e in ("", "n", "r", "s", "l")]
@@ -50,81 +50,101 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def microseconds(index: PrefixIndex, queries: list[list[int]], rows: int, masks: bool, vocabulary: int) -> list[float]:
-    """p50 and p99 of a step of `rows` rows, in µs. A query is the entity's ids, -1, the relation's ids."""
+def microseconds(
+    index: PrefixIndex, queries: list[list[int]], rows: int, vocabulary: int, mask: bool = False
+) -> list[int]:
+    """p50 and p99 of a step of `rows` rows, in µs: what may come next, as pairs or as a mask, and one token taken."""
     rng = Random(1)
     at = [[rng.choice(queries), 0] for _ in range(rows)]
     nodes = np.zeros(rows, np.int64)
     out = np.zeros((rows, vocabulary), bool)
     taken = []
     for step in range(STEPS + 20):
-        for row, place in enumerate(at):
-            if place[1] == len(place[0]):
-                at[row], nodes[row] = [rng.choice(queries), 0], index.entity_root
-            elif place[0][place[1]] < 0:
-                nodes[row] = index.relation_roots(nodes[row : row + 1])[0]
-                place[1] += 1
         tokens = np.array([query[place] for query, place in at])
         start = time.perf_counter()
-        if masks:
+        if mask:
             index.mask(nodes, out)
         else:
-            index.next(nodes)
+            index.allowed(nodes)
         nodes = index.advance(nodes, tokens)
         if step >= 20:  # by then the rows are no longer in step
             taken.append(time.perf_counter() - start)
+        assert (nodes >= 0).all()
         for place in at:
             place[1] += 1
-        assert (nodes >= 0).all()
+            if place[1] == len(place[0]):
+                place[:] = [rng.choice(queries), 0]
     return [round(float(np.percentile(taken, q)) * 1e6) for q in (50, 99)]
 
 
+def measured(folder: Path, facts: int, seed: int) -> dict[str, object]:
+    """One base, its index, and what it costs."""
+    path = folder / "facts.db"
+    names = list(entries(facts // 5, seed))
+    rows = [(name, relation, "v") for name, own in names for relation in own]
+    tokenizer = train_tokenizer((f" {name}" for name, _ in names[:50_000]), 32_004)
+    kb = KnowledgeBase.open(path, create=True)
+    columns = list(zip(*rows, strict=True))
+    table = pyarrow.table(dict(zip(("entity", "relation", "value"), columns, strict=True)))
+    kb.load(table.to_batches(100_000))
+    told: dict[str, object] = {"facts": len(kb), "entities": len(names), "seed": seed, "vocabulary": len(tokenizer)}
+    told["seconds_encoding_the_names_alone"] = timed(lambda: encoder(tokenizer.pieces)([name for name, _ in names]))
+    indexes: list[PrefixIndex] = []
+    told["seconds_building"] = timed(lambda: indexes.append(kb.prefix_index(tokenizer)))
+    (index,) = indexes
+    told["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    told["ms_to_open"] = 1e3 * timed(lambda: BasePrefixIndex(kb._store, tokenizer))
+    told |= index.stats()
+    told["bytes_a_fact"] = index.stats()["bytes"] / len(kb)
+    told["bytes_of_hot_rows"] = index.hot(len(tokenizer)).nbytes
+    rng = Random(2)
+    chosen = rng.sample(names, min(20_000, len(names)))
+    queries = [tokenizer.encode_query(name, rng.choice(own))[1:] for name, own in chosen]
+    for count in (1, 64, 256):
+        told[f"us_allowed_and_advance_{count}_rows_p50_p99"] = microseconds(
+            index, queries, count, len(tokenizer), False
+        )
+    told["us_mask_and_advance_256_rows_p50_p99"] = microseconds(index, queries, 256, len(tokenizer), mask=True)
+    told["us_to_see_that_nothing_changed"] = 1e6 * timed(lambda: [index.refresh() for _ in range(1000)]) / 1000
+
+    def edit(name: str) -> None:
+        kb.add([Fact(name, "Never Seen Before", "v")])
+
+    edited = [name for name, _ in chosen[:1000]]
+    told["us_an_edit_in_the_base"] = 1e6 * timed(lambda: [edit(name) for name in edited[:500]]) / 500
+    told["us_to_take_over_500_edits_together_each"] = 1e6 * timed(index.refresh) / 500
+    taken = []
+    for name in edited[500:]:
+        edit(name)
+        taken.append(timed(index.refresh))
+    told["us_to_take_over_one_edit_p50_p99"] = [round(float(np.percentile(taken, q)) * 1e6) for q in (50, 99)]
+    told["us_allowed_and_advance_256_rows_after_edits_p50_p99"] = microseconds(
+        index, queries, 256, len(tokenizer), False
+    )
+    wiped = [timed(wiping_one(kb, name)) for name, _ in chosen[1000:1020]]
+    told["ms_to_wipe_an_entity_p50"] = 1e3 * float(np.median(wiped))
+    told["ms_to_see_that_it_was_wiped"] = 1e3 * timed(index.refresh)
+    told["seconds_compacting"] = timed(index.compact)
+    kb.close()
+    return {name: round(what, 2) if isinstance(what, float) else what for name, what in told.items()}
+
+
+def wiping_one(kb: KnowledgeBase, name: str) -> Callable[[], None]:
+    """What forgetting an entity costs in the index alone, the base's own part being done."""
+    what = kb._selection(name, None, None)
+    wipe = wiping(kb._store, what)
+    kb._store.forget(what, None, None, dry_run=False)
+    return wipe
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--names", type=int, default=1_000_000)
-    parser.add_argument("--folder", type=Path, default=Path(gettempdir()) / "prefix-index-benchmark")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--facts", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    tokenizer = train_tokenizer(f" {name}" for name, _ in entries(50_000, options.seed))
-    encoding = 0.0
-
-    def encode(names: list[str]) -> list[list[int]]:
-        nonlocal encoding
-        start = time.perf_counter()
-        batch = tokenizer.hf.backend_tokenizer.encode_batch_fast([f" {name}" for name in names])
-        ids = [one.ids for one in batch]
-        encoding += time.perf_counter() - start
-        return ids
-
-    generating = timed(lambda: sum(1 for _ in entries(options.names, options.seed)))
-    building = timed(
-        lambda: PrefixIndex.build(entries(options.names, options.seed), encode, tokenizer.fingerprint(), options.folder)
-    )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    told: dict[str, object] = {"names": options.names, "seed": options.seed, "vocabulary": len(tokenizer)}
-    told |= {
-        "seconds_encoding": round(encoding, 1),
-        "seconds_building_beside": round(building - encoding - generating, 1),
-        "peak_mb": peak // 1024,
-    }
-    opened = timed(lambda: PrefixIndex.open(options.folder, encode, tokenizer.fingerprint()))
-    index = PrefixIndex.open(options.folder, encode, tokenizer.fingerprint())
-    told |= index.stats() | {"ms_to_open": round(opened * 1e3, 1)}
-    told["files"] = {file.name: file.stat().st_size for file in sorted(options.folder.glob("*.npy"))}
-    rng = Random(2)
-    chosen = [entry for entry in entries(min(options.names, 500_000), options.seed) if rng.random() < 0.01]
-    queries = [[*encode([name])[0], -1, *encode([rng.choice(own)])[0]] for name, own in chosen]
-    for rows in (1, 64, 256):
-        told[f"us_next_and_advance_{rows}_rows_p50_p99"] = microseconds(index, queries, rows, False, len(tokenizer))
-        told[f"us_mask_and_advance_{rows}_rows_p50_p99"] = microseconds(index, queries, rows, True, len(tokenizer))
-    edits = [(name, own[1:]) for name, own in chosen[:1000]]
-    told["us_an_update_alone"] = round(timed(lambda: [index.update([edit], 1) for edit in edits]) * 1e3, 1)
-    told["us_next_and_advance_64_rows_after_edits_p50_p99"] = microseconds(
-        index, queries[1000:], 64, False, len(tokenizer)
-    )
-    told["seconds_compacting"] = round(timed(index.compact), 1)
-    print(json.dumps(told))
-    shutil.rmtree(options.folder)
+    with TemporaryDirectory() as folder:
+        for name, what in measured(Path(folder), options.facts, options.seed).items():
+            print(f"{name:55} {what}")
 
 
 if __name__ == "__main__":

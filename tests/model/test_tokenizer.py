@@ -25,7 +25,8 @@ def test_any_text_comes_back(text):
     assert TOKENIZER.decode(ids) == text
     assert TOKENIZER.decode_piece(ids) == text
     assert not set(ids) & {*TOKENIZER.lookup_ids, TOKENIZER.eos_id}
-    assert TOKENIZER.encode_texts([text]) == [ids]
+    (piece,) = TOKENIZER.pieces.encode_batch_fast([text], add_special_tokens=False)
+    assert piece.ids == TOKENIZER.encode_text(text, first=False)
 
 
 def test_the_four_tokens_are_the_last_in_their_order():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
 from lamlam.errors import LamlamError
+from lamlam.kb import prefix_base
 from lamlam.kb.fact import Added, Change, Fact, Forgotten, Match, Resolution, Snapshot
 from lamlam.kb.names import normalise, unusable
 from lamlam.kb.other_names import WithOtherNames, ambiguous
@@ -20,6 +22,9 @@ from lamlam.text import Document
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from lamlam.kb.prefix_base import QueryTokenizer
+    from lamlam.kb.prefix_index import PrefixIndex
 
 Moment = datetime | str
 """A time, or the name of a snapshot, or an ISO date or time."""
@@ -36,6 +41,8 @@ class KnowledgeBase(WithOtherNames):
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._lock = threading.Lock()
+        self._prefix_indexes: dict[str, PrefixIndex] = {}
 
     @classmethod
     def open(cls, path: str | Path, create: bool = False) -> KnowledgeBase:
@@ -54,6 +61,7 @@ class KnowledgeBase(WithOtherNames):
         store = SqliteStore(Path(path), create)
         try:
             store.finish_forgetting()
+            prefix_base.tidy(store)
         except BaseException:
             store.close()
             raise
@@ -226,7 +234,13 @@ class KnowledgeBase(WithOtherNames):
         forgotten = self._store.forget(what, author, reason, dry_run=True)
         if value is not None and not forgotten.facts and not forgotten.past:
             raise LamlamError(f"({entity!r}, {relation!r}) does not have the value {value!r}; nothing was forgotten")
-        return forgotten if dry_run else self._store.forget(what, author, reason, dry_run=False)
+        if dry_run:
+            return forgotten
+        wipe = prefix_base.wiping(self._store, what)
+        try:
+            return self._store.forget(what, author, reason, dry_run=False)
+        finally:  # where the bytes of the file have to stay for a while, those of the indexes need not
+            wipe()
 
     def history(self, entity: str, relation: str | None = None) -> list[Change]:
         """What happened to an entity's facts, oldest first; empty where the name is resolved to none."""
@@ -241,6 +255,18 @@ class KnowledgeBase(WithOtherNames):
             named for named in own if normalise(named.name) == normalised
         ]
         return [change for named in same for change in self._store.history(found.named.id, named.id)]
+
+    def prefix_index(self, tokenizer: QueryTokenizer) -> PrefixIndex:
+        """Which tokens can continue the name of an entity, and then of one of its relations: for constrained decoding.
+
+        Its files lie beside the base (for one in PostgreSQL, or in a folder that cannot be written to, in the user's
+        cache), are made when it is first asked for, and follow every edit: see `PrefixIndex.refresh`.
+        """
+        with self._lock:
+            fingerprint = tokenizer.fingerprint()
+            if fingerprint not in self._prefix_indexes:
+                self._prefix_indexes[fingerprint] = prefix_base.BasePrefixIndex(self._store, tokenizer)
+            return self._prefix_indexes[fingerprint]
 
     def stats(self) -> dict[str, Any]:
         """How many facts, entities, relations and so on there are, and the 20 relations with the most facts."""
@@ -356,4 +382,6 @@ def _shared(url: str, create: bool) -> Store:
         from lamlam.kb.postgres import PostgresStore
     except ImportError as error:
         raise LamlamError("a base in PostgreSQL needs psycopg; install it: pip install 'lamlam[postgres]'") from error
-    return PostgresStore(url, create)
+    store = PostgresStore(url, create)
+    prefix_base.tidy(store)
+    return store

@@ -161,6 +161,14 @@ class PastStore:
         """Not possible."""
         self._refuse()
 
+    @property
+    def file(self) -> None:
+        """None: no file is derived from a past moment."""
+
+    def tables(self) -> Never:
+        """Not possible: they hold what the base says now."""
+        raise LamlamError("a prefix index knows what a base says now, not what it said; ask the base itself for one")
+
     def close(self) -> None:
         """Nothing: the base that it is a view of stays open."""
 

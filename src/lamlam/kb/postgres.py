@@ -314,6 +314,16 @@ class PostgresStore:
         """Not for PostgreSQL, which has tools of its own."""
         raise LamlamError("a base in PostgreSQL is backed up by the server's own tools, such as pg_dump")
 
+    @property
+    def file(self) -> None:
+        """None: the base is on a server."""
+
+    @contextmanager
+    def tables(self) -> Iterator[sqlite3.Connection]:
+        """What derived indexes read the tables through."""
+        with self._reading() as session:
+            yield cast(sqlite3.Connection, session)
+
     def close(self) -> None:
         """Let go of the server. Closing twice does nothing."""
         with self._lock, self._reading_lock:

@@ -1,16 +1,19 @@
 """The files of a prefix index: made from entities and their relations, written whole, opened memory-mapped.
 
-A folder holds `meta.json`, the arrays of two tries (of all entities, of all relations), for every node of the first
-where its relations begin (`own_first`), those relations as nodes of the second (`own`), and `edits.jsonl`: what changed
-since. The arrays depend on what is in the index alone, so what was taken out of it cannot be read off them.
+A folder holds `meta.json`, the trie of all names of entities (`token`, `first`), for every node of it where its
+relations begin (`own_first`), those relations as numbers (`own`), the tokens of each relation (`relation_token`,
+`relation_first`), the nodes with the most children (`hot`), `tokenizer.json`, and a file of edits: what changed since.
+Relations are numbered by their tokens, so that those of an entity stand in the order of their tokens too. The arrays
+depend on what is in the index alone, so what was taken out of it cannot be read off them.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, groupby, islice
-from operator import attrgetter
+from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,16 +21,33 @@ import numpy as np
 
 from lamlam.atomic import write_beside
 from lamlam.errors import LamlamError
-from lamlam.kb.fact import Fact
 from lamlam.kb.prefix_trie import Int64, Ints, Sequences, Trie, grow, narrow
 
 Encode = Callable[[Sequence[str]], list[list[int]]]
 """Names to token ids, as they stand in a call."""
 
-EDITS = "edits.jsonl"
-_FORMAT = 1
-_ARRAYS = ("token", "first", "own_first", "own", "relation_token", "relation_first")
+LONGEST_RELATION = 1023
+"""A relation of more tokens is left out: no model writes it."""
+TOKENIZER = "tokenizer.json"
+HOT_NODES, HOT_CHILDREN = 128, 256
+"""The most nodes whose continuations are kept as rows of a mask, and the fewest children that such a node has."""
+FIRST_EDITS = "edits-0.jsonl"
+_FORMAT = 2
+_ARRAYS = ("token", "first", "own_first", "own", "relation_token", "relation_first", "hot")
 _BATCH = 65_536
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep all others from changing the files of a folder; not to be entered twice."""
+    try:
+        file = folder.with_name(folder.name + ".lock").open("a")
+    except OSError:  # where nothing can be written, nobody changes anything
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class _Numbers(dict[str, int]):
@@ -48,19 +68,14 @@ class Contents(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """What lies in a folder; relations in `own` are nodes of `relations`."""
+    """What lies in a folder. Relation r is `relation_token[relation_first[r] : relation_first[r + 1]]`."""
 
     meta: dict[str, Any]
     entities: Trie
-    relations: Trie
     own_first: Ints
     own: Ints
-
-
-def by_entity(facts: Iterable[Fact]) -> Iterator[tuple[str, list[str]]]:
-    """(entity, its relations) from facts in the order of their entities, as a base gives them."""
-    for entity, own in groupby(facts, attrgetter("entity")):
-        yield entity, list(dict.fromkeys(fact.relation for fact in own))
+    relations: Sequences
+    hot: Int64
 
 
 def encoded(entries: Iterable[tuple[str, Iterable[str]]], encode: Encode) -> Contents:
@@ -80,39 +95,53 @@ def encoded(entries: Iterable[tuple[str, Iterable[str]]], encode: Encode) -> Con
     return Contents(Sequences.joined(entities), relation_tokens, np.concatenate(own_starts), np.concatenate(own))
 
 
-def write(contents: Contents, folder: Path, fingerprint: str, stamp: int) -> None:
-    """Make the files; those there are replaced."""
+def write(contents: Contents, folder: Path, meta: dict[str, Any], tokenizer: str = "") -> None:
+    """Make the files; those there are replaced. `meta`: `fingerprint`, `base` and `stamp`."""
     entities, relations, own_starts, own = contents
     rows = np.repeat(np.arange(len(entities.starts) - 1), np.diff(own_starts))
-    writable = (np.diff(entities.starts) > 0)[rows] & (np.diff(relations.starts) > 0)[own]
-    if not writable.all():  # a name without tokens
-        rows, own = rows[writable], own[writable]
+    lengths = np.diff(relations.starts)
+    kept = (np.diff(entities.starts) > 0)[rows] & ((lengths > 0) & (lengths <= LONGEST_RELATION))[own]
+    if not kept.all():  # a name without tokens, say
+        rows, own = rows[kept], own[kept]
     asked = np.bincount(rows, minlength=len(entities.starts) - 1) > 0
     token, first, ends = grow(entities if asked.all() else _chosen(entities, np.flatnonzero(asked)))
     rows = ends[(np.cumsum(asked) - 1)[rows]]
-    used = np.flatnonzero(np.bincount(own))
-    relation_token, relation_first, ends = grow(_chosen(relations, used))
-    relation_nodes = np.zeros(len(relations.starts), np.int64)
-    relation_nodes[used] = ends
+    relations, number = _in_order(relations, np.flatnonzero(np.bincount(own)))
     # Names of the same tokens are one entity to a model: pairs, not lists, so that their relations are united.
-    width = len(relation_token)
+    width = max(1, len(relations.starts) - 1)
     pairs = rows
     pairs *= width
-    pairs += relation_nodes[own]
+    pairs += number[own]
     pairs.sort()
     new = np.ones(len(pairs), bool)
     np.not_equal(pairs[1:], pairs[:-1], out=new[1:])
     pairs = pairs[new]
     own_first = np.zeros(len(token) + 1, np.int64)
     np.cumsum(np.bincount(pairs // width, minlength=len(token)), out=own_first[1:])
-    arrays = (token, first, narrow(own_first), narrow(pairs % width), relation_token, relation_first)
-    meta = {"format": _FORMAT, "fingerprint": fingerprint, "stamp": stamp, "nodes": len(token), "pairs": len(pairs)}
+    arrays = [token, first, *map(narrow, (own_first, pairs % width, *relations)), _hot(first)]
+    meta = {"format": _FORMAT, **meta, "edits": FIRST_EDITS, "nodes": len(token), "pairs": len(pairs)}
     with write_beside(folder) as partial:
-        partial.mkdir()
+        partial.mkdir(mode=0o700)
         for name, array in zip(_ARRAYS, arrays, strict=True):
             np.save(partial / f"{name}.npy", array)
-        (partial / EDITS).touch()
-        (partial / "meta.json").write_text(json.dumps(meta))
+        (partial / FIRST_EDITS).touch()
+        (partial / TOKENIZER).write_text(tokenizer)
+        write_meta(partial, meta)
+
+
+def write_meta(folder: Path, meta: dict[str, Any]) -> None:
+    """Put `meta.json` in, in place of the one that is there; whoever has the index open sees that it is another."""
+    with write_beside(folder / "meta.json") as partial:
+        partial.write_text(json.dumps(meta))
+
+
+def read_meta(folder: Path) -> dict[str, Any] | None:
+    """What `meta.json` says; None where there is none, or none of this version."""
+    try:
+        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+        return meta if meta["format"] == _FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read(folder: Path, fingerprint: str) -> Opened:
@@ -129,15 +158,22 @@ def read(folder: Path, fingerprint: str) -> Opened:
                 f"not {fingerprint}); build one for this tokenizer"
             )
         arrays = [_mapped(folder / f"{name}.npy") for name in _ARRAYS]
-        lengths = [len(array) for array in arrays]
-        if lengths[:4] != [meta["nodes"], meta["nodes"] + 1, meta["nodes"] + 1, meta["pairs"]]:
+        token, first, own_first, own, relation_token, relation_first, hot = arrays
+        nodes, pairs = meta["nodes"], meta["pairs"]
+        if [len(token), len(first), len(own_first), len(own)] != [nodes, nodes + 1, nodes + 1, pairs]:
             raise ValueError("lengths")
-        if lengths[5] != lengths[4] + 1:
+        if int(relation_first[-1]) != len(relation_token) or int(own_first[-1]) != pairs:
             raise ValueError("lengths")
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise LamlamError(f"the prefix index {folder} is damaged ({error}); build it again") from error
-    token, first, own_first, own, relation_token, relation_first = arrays
-    return Opened(meta, Trie(token, first), Trie(relation_token, relation_first), own_first, own)
+    relations = Sequences(relation_token.astype(np.int64), relation_first.astype(np.int64))
+    return Opened(meta, Trie(token, first), own_first, own, relations, hot.astype(np.int64))
+
+
+def writable(folder: Path, name: str) -> Ints:
+    """An array of a folder, mapped so that what is written to it goes to the file."""
+    array: Ints = np.load(folder / f"{name}.npy", mmap_mode="r+", allow_pickle=False)
+    return array
 
 
 def _chosen(sequences: Sequences, which: Ints) -> Sequences:
@@ -147,6 +183,26 @@ def _chosen(sequences: Sequences, which: Ints) -> Sequences:
     np.cumsum(lengths, out=starts[1:])
     at = np.arange(starts[-1]) + np.repeat(sequences.starts[which] - starts[:-1], lengths)
     return Sequences(sequences.tokens[at], starts)
+
+
+def _in_order(relations: Sequences, used: Int64) -> tuple[Sequences, Int64]:
+    """The relations in use, each once and in the order of their tokens; and by old number the new one."""
+    tokens, starts = relations
+    lists = [tuple(tokens[starts[one] : starts[one + 1]].tolist()) for one in used.tolist()]
+    ordered = sorted(set(lists))
+    place = {tokens: number for number, tokens in enumerate(ordered)}
+    number = np.zeros(len(starts), np.int64)
+    number[used] = [place[tokens] for tokens in lists]
+    return Sequences.of(ordered), number
+
+
+def _hot(first: Ints) -> Ints:
+    """The nodes with the most children, in order."""
+    counts = np.diff(first.astype(np.int64))
+    many = np.flatnonzero(counts >= HOT_CHILDREN)
+    if len(many) > HOT_NODES:
+        many = many[np.lexsort((many, -counts[many]))[:HOT_NODES]]
+    return np.sort(many).astype(np.uint32)
 
 
 def _mapped(path: Path) -> Ints:

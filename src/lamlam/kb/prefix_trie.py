@@ -3,6 +3,9 @@
 Nodes are numbered level by level, the children of a node side by side and in the order of their tokens. So a node is
 two numbers: the token that leads to it, and where its children begin. No node is an object; 24 million of them lie in
 a memory-mapped file of 6 bytes each, and a batch of rows is answered by a few array operations.
+
+A node that is wiped takes the token of the sibling after it, or `none` where there is none. So siblings stay sorted,
+the last of those with one token is the one that is there, and nothing is left to be read of what was wiped.
 """
 
 from __future__ import annotations
@@ -40,9 +43,14 @@ class Sequences(NamedTuple):
 
 
 def narrow(numbers: Ints) -> Ints:
-    """As uint16 where they fit, else uint32."""
+    """As uint16 where they fit, else uint32; the highest number of the type is kept free."""
     most = int(numbers.max()) if len(numbers) else 0
-    return numbers.astype(np.uint16 if most < 2**16 else np.uint32)
+    return numbers.astype(np.uint16 if most < 2**16 - 1 else np.uint32)
+
+
+def none(numbers: Ints) -> int:
+    """What stands for no number in an array of this type: the highest one."""
+    return int(np.iinfo(numbers.dtype).max)
 
 
 def grow(sequences: Sequences) -> tuple[Ints, Ints, Int64]:
@@ -80,15 +88,16 @@ def grow(sequences: Sequences) -> tuple[Ints, Ints, Int64]:
 
 
 class Trie:
-    """Two arrays made by `grow`, which are never written to, and changes beside them.
+    """Two arrays made by `grow`, and changes beside them.
 
     A node that went is marked in `_gone`; nodes that came are numbered from `size` on, and hang in `_more` from theirs
-    or others: parent → token → node.
+    or others: parent → token → node. `altered` collects the nodes whose children have changed.
     """
 
     def __init__(self, token: Ints, first: Ints) -> None:
         self.token, self.first = token, first
         self.size = len(token)
+        self.altered: set[int] = set()
         self._gone: npt.NDArray[np.bool_] | None = None
         self._more: dict[int, dict[int, int]] = {}
         self._came: list[tuple[int, int]] = []
@@ -106,9 +115,12 @@ class Trie:
         starts = self.first[np.where(counts > 0, nodes, 0)].astype(np.int64)
         at = np.arange(len(rows)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
         tokens = self.token[at].astype(np.int64)
+        wiped = tokens == none(self.token)
+        wiped[:-1] |= (tokens[1:] == tokens[:-1]) & (rows[1:] == rows[:-1])
         if self._gone is not None:
-            there = ~self._gone[at]
-            rows, tokens = rows[there], tokens[there]
+            wiped |= self._gone[at]
+        if wiped.any():
+            rows, tokens = rows[~wiped], tokens[~wiped]
         if self._more:
             came = [(row, token) for row, node in enumerate(nodes.tolist()) for token in self._more.get(node, ())]
             if came:
@@ -121,16 +133,15 @@ class Trie:
     def child(self, nodes: Int64, tokens: Int64) -> Int64:
         """Where the tokens lead from the nodes; -1 for nowhere."""
         counts = self.degree(nodes)
-        low = self.first[np.where(counts > 0, nodes, 0)].astype(np.int64)
-        stop = low + counts
-        high = stop.copy()
+        start = self.first[np.where(counts > 0, nodes, 0)].astype(np.int64)
+        low, high = start, start + counts
         for _ in range(int(counts.max(initial=0)).bit_length()):  # a binary search in all rows at once
             middle = (low + high) >> 1
-            less = (low < high) & (self.token[np.minimum(middle, self.size - 1)] < tokens)
-            low = np.where(less, middle + 1, low)
-            high = np.where(less, high, middle)
-        at = np.minimum(low, self.size - 1)
-        found = np.where((low < stop) & (self.token[at] == tokens), at, -1)
+            before = (low < high) & (self.token[np.minimum(middle, self.size - 1)] <= tokens)
+            low = np.where(before, middle + 1, low)
+            high = np.where(before, high, middle)
+        at = np.maximum(low - 1, 0)
+        found = np.where((low > start) & (self.token[at] == tokens), at, -1)
         if self._gone is not None:
             found[(found >= 0) & self._gone[found]] = -1
         if self._more:
@@ -169,17 +180,21 @@ class Trie:
         for token in tokens:
             there = self._more.get(node, {}).get(token)
             if there is None and (there := self._written(node, token)) is not None and self._gone is not None:
+                if self._gone[there]:
+                    self.altered.add(node)
                 self._gone[there] = False
             if there is None:
                 there = self.size + len(self._came)
                 self._came.append((node, token))
                 self._more.setdefault(node, {})[token] = there
+                self.altered.add(node)
             node = there
         return node
 
     def remove(self, node: int) -> None:
         """Take a node without children away."""
         parent, token = self.above(node)
+        self.altered.add(parent)
         if node < self.size:
             if self._gone is None:
                 self._gone = np.zeros(self.size, bool)
@@ -189,6 +204,15 @@ class Trie:
         del left[token]
         if not left:
             del self._more[parent]
+
+    def wipe(self, node: int, token: Ints) -> None:
+        """Overwrite a node of the arrays, which has no children left, in `token`, a writable view of the same array."""
+        parent, its = self.above(node)
+        low, high = int(self.first[parent]), int(self.first[parent + 1])
+        instead = int(token[node + 1]) if node + 1 < high else none(token)
+        while node >= low and token[node] == its:  # those before it that were wiped have taken its token
+            token[node] = instead
+            node -= 1
 
     def is_leaf(self, node: int) -> bool:
         """Whether a node has no children."""
@@ -218,5 +242,5 @@ class Trie:
         if node >= self.size:
             return None
         low, high = int(self.first[node]), int(self.first[node + 1])
-        at = low + int(np.searchsorted(self.token[low:high].astype(np.int64), token))
-        return at if at < high and self.token[at] == token else None
+        at = low + int(np.searchsorted(self.token[low:high].astype(np.int64), token, side="right")) - 1
+        return at if at >= low and self.token[at] == token else None

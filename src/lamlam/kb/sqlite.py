@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -280,6 +280,15 @@ class SqliteStore:
     def backup(self, path: Path) -> None:
         """Write a copy of the base to a file, while it is in use."""
         backup.copy(self._path, self._connections.writable, path)
+
+    @property
+    def file(self) -> Path:
+        """The file of the base."""
+        return self._path
+
+    def tables(self) -> AbstractContextManager[sqlite3.Connection]:
+        """What derived indexes read the tables through."""
+        return self._reading()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -142,6 +144,13 @@ class Store(Protocol):
 
     def backup(self, path: Path) -> None:
         """Write a copy of the base to a file, while it is in use."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the base, beside which derived files lie; None for a base on a server."""
+
+    def tables(self) -> AbstractContextManager[sqlite3.Connection]:
+        """What derived indexes read the tables through, in statements that both stores take; for a short time."""
 
     def close(self) -> None:
         """Let go of the file."""

@@ -66,9 +66,10 @@ class LookupTokenizer:
         """
         return (self._first if first else self._rest).encode(text, add_special_tokens=False).ids if text else []
 
-    def encode_texts(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode_text` for many texts that start a document, on all cores."""
-        return [encoding.ids for encoding in self._first.encode_batch(list(texts), add_special_tokens=False)]
+    @property
+    def pieces(self) -> Tokenizer:
+        """What encodes text that follows other tokens, for whoever has many pieces or keeps it beside their ids."""
+        return self._rest
 
     def encode_query(self, entity: str, relation: str) -> list[int]:
         """`<|db_entity|> entity<|db_relationship|> relation<|db_return|>` as ids: what the model writes itself."""
