@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -41,8 +40,6 @@ class KnowledgeBase(WithOtherNames):
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lock = threading.Lock()
-        self._prefix_indexes: dict[str, PrefixIndex] = {}
 
     @classmethod
     def open(cls, path: str | Path, create: bool = False) -> KnowledgeBase:
@@ -260,13 +257,10 @@ class KnowledgeBase(WithOtherNames):
         """Which tokens can continue the name of an entity, and then of one of its relations: for constrained decoding.
 
         Its files lie beside the base (for one in PostgreSQL, or in a folder that cannot be written to, in the user's
-        cache), are made when it is first asked for, and follow every edit: see `PrefixIndex.refresh`.
+        cache), are made when it is first asked for, and follow every edit: see `PrefixIndex.refresh`. Whoever holds
+        nodes needs an index of their own, so each call opens one.
         """
-        with self._lock:
-            fingerprint = tokenizer.fingerprint()
-            if fingerprint not in self._prefix_indexes:
-                self._prefix_indexes[fingerprint] = prefix_base.BasePrefixIndex(self._store, tokenizer)
-            return self._prefix_indexes[fingerprint]
+        return prefix_base.BasePrefixIndex(self._store, tokenizer)
 
     def stats(self) -> dict[str, Any]:
         """How many facts, entities, relations and so on there are, and the 20 relations with the most facts."""

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.integer[Any]]
 Int64 = npt.NDArray[np.int64]
+_FEW = 64  # children that are looked through rather than searched
 
 
 class Sequences(NamedTuple):
@@ -97,6 +98,7 @@ class Trie:
     def __init__(self, token: Ints, first: Ints) -> None:
         self.token, self.first = token, first
         self.size = len(token)
+        self._none = none(token)
         self.altered: set[int] = set()
         self._gone: npt.NDArray[np.bool_] | None = None
         self._more: dict[int, dict[int, int]] = {}
@@ -115,7 +117,7 @@ class Trie:
         starts = self.first[np.where(counts > 0, nodes, 0)].astype(np.int64)
         at = np.arange(len(rows)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
         tokens = self.token[at].astype(np.int64)
-        wiped = tokens == none(self.token)
+        wiped = tokens == self._none
         wiped[:-1] |= (tokens[1:] == tokens[:-1]) & (rows[1:] == rows[:-1])
         if self._gone is not None:
             wiped |= self._gone[at]
@@ -134,14 +136,19 @@ class Trie:
         """Where the tokens lead from the nodes; -1 for nowhere."""
         counts = self.degree(nodes)
         start = self.first[np.where(counts > 0, nodes, 0)].astype(np.int64)
-        low, high = start, start + counts
-        for _ in range(int(counts.max(initial=0)).bit_length()):  # a binary search in all rows at once
-            middle = (low + high) >> 1
-            before = (low < high) & (self.token[np.minimum(middle, self.size - 1)] <= tokens)
-            low = np.where(before, middle + 1, low)
-            high = np.where(before, high, middle)
-        at = np.maximum(low - 1, 0)
-        found = np.where((low > start) & (self.token[at] == tokens), at, -1)
+        found = np.full(len(nodes), -1)
+        few = np.flatnonzero((counts > 0) & (counts <= _FEW))
+        rows = np.repeat(few, counts[few])
+        at = np.arange(len(rows)) + np.repeat(start[few] - np.cumsum(counts[few]) + counts[few], counts[few])
+        same = self.token[at] == tokens[rows]
+        found[rows[same]] = at[same]  # the last one, where some before it were wiped
+        many = np.flatnonzero(counts > _FEW)
+        for node in set(nodes[many].tolist()):  # the root, nearly always
+            rows = many[nodes[many] == node]
+            low = int(start[rows[0]])
+            its = self.token[low : low + int(counts[rows[0]])]
+            at = np.maximum(low - 1 + its.searchsorted(tokens[rows].astype(its.dtype), side="right"), low)
+            found[rows] = np.where(self.token[at] == tokens[rows], at, -1)
         if self._gone is not None:
             found[(found >= 0) & self._gone[found]] = -1
         if self._more:
