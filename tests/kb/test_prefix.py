@@ -57,7 +57,7 @@ def merged(entries):
     return {entity: relations for entity, relations in united.items() if relations}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=35, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ENTRIES, st.lists(st.tuples(st.booleans(), ENTRIES.map(dict)), max_size=4))
 def test_every_prefix_continues_as_the_names_do_before_and_after_edits(tmp_path_factory, entries, changes):
     folder = tmp_path_factory.mktemp("prefix") / "index"
