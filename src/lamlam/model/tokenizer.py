@@ -166,14 +166,31 @@ def _is_one_token(tokenizer: Any, token: str) -> bool:
 def _plain_backend(tokenizer: Any, first: bool) -> Tokenizer:
     """A copy of the fast tokenizer that reads special tokens in a text as plain characters.
 
-    SentencePiece-like tokenizers put a space before the first piece of an input only. For a piece that follows a call
-    that must not happen, so the copy for such pieces has it switched off.
+    SentencePiece-like tokenizers put a space before an input that has none. For a piece that follows a call that must
+    not happen, since nothing would take it out again: the copy for such pieces has it switched off. Pieces that begin
+    with a space of their own get the same ids with and without.
     """
-    state = tokenizer.backend_tokenizer.to_str()
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
     if not first:
-        state = state.replace('"prepend_scheme":"first"', '"prepend_scheme":"never"')
-    backend = Tokenizer.from_str(state)
+        state["normalizer"] = _unprefixed(state["normalizer"])
+        for part in _parts(state["pre_tokenizer"], "pretokenizers"):
+            if part.get("prepend_scheme") in ("first", "always"):
+                part["prepend_scheme"] = "never"
+    backend = Tokenizer.from_str(json.dumps(state))
     backend.no_padding()
     backend.no_truncation()
     backend.encode_special_tokens = True
     return backend
+
+
+def _parts(component: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
+    """A component of a tokenizer, or the parts of a sequence of them."""
+    if component is None:
+        return []
+    return component[name] if component["type"] == "Sequence" else [component]
+
+
+def _unprefixed(normalizer: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A normalizer without what puts characters before a text."""
+    kept = [part for part in _parts(normalizer, "normalizers") if part["type"] != "Prepend"]
+    return {"type": "Sequence", "normalizers": kept} if kept else None
