@@ -6,7 +6,6 @@ from functools import cache
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaTokenizer, PreTrainedTokenizerFast
 
@@ -37,7 +36,7 @@ def _vocabulary():
 
 @cache
 def peer(form: str) -> LookupTokenizer:
-    """The tokenizer as the ways of writing one down have it: today's, with `legacy` set, and as `tokenizer.json`s do."""
+    """The tokenizer in the ways in which one is written down: today's, with `legacy` set, and as a `tokenizer.json`."""
     vocabulary, merges = _vocabulary()
     if form != "legacy normalizer":
         return add_lookup_tokens(LlamaTokenizer(vocab=vocabulary, merges=merges, legacy=form == "legacy metaspace"))

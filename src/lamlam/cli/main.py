@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from lamlam.cli import annotate, convert, demo, evaluate, generate, kb, pack, pretrain, serve
+from lamlam.cli import annotate, convert, demo, evaluate, generate, kb, pack, pretrain, serve, thrust
 from lamlam.cli.terminal import errors, fail, say
 from lamlam.errors import LamlamError
 
@@ -72,6 +72,7 @@ app.command("pack")(pack.pack)
 app.command("pretrain")(pretrain.pretrain)
 app.command("generate")(generate.generate)
 app.add_typer(evaluate.app, name="eval")
+app.add_typer(thrust.app, name="thrust")
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 

@@ -2,11 +2,9 @@
 
 from lamlam.kb.base import KnowledgeBase
 from lamlam.kb.fact import Added, Candidate, Change, Fact, Forgotten, Match, OtherName, Resolution, Snapshot
-from lamlam.kb.prefix_index import Allowed, PrefixIndex
 
 __all__ = [
     "Added",
-    "Allowed",
     "Candidate",
     "Change",
     "Fact",
@@ -14,7 +12,6 @@ __all__ = [
     "KnowledgeBase",
     "Match",
     "OtherName",
-    "PrefixIndex",
     "Resolution",
     "Snapshot",
 ]

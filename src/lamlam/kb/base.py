@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
 from lamlam.errors import LamlamError
-from lamlam.kb import prefix_base
 from lamlam.kb.fact import Added, Change, Fact, Forgotten, Match, Resolution, Snapshot
 from lamlam.kb.names import normalise, unusable
 from lamlam.kb.other_names import WithOtherNames, ambiguous
@@ -53,6 +52,7 @@ class KnowledgeBase(WithOtherNames):
                 return cls(_shared(str(path), create))
             raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file or a postgresql:// URL")
         # Here, so that whatever only handles Facts and Matches does not load a store.
+        from lamlam.kb import prefix_base
         from lamlam.kb.sqlite import SqliteStore
 
         store = SqliteStore(Path(path), create)
@@ -233,6 +233,8 @@ class KnowledgeBase(WithOtherNames):
             raise LamlamError(f"({entity!r}, {relation!r}) does not have the value {value!r}; nothing was forgotten")
         if dry_run:
             return forgotten
+        from lamlam.kb import prefix_base  # here, as all of the store
+
         wipe = prefix_base.wiping(self._store, what)
         try:
             return self._store.forget(what, author, reason, dry_run=False)
@@ -260,7 +262,9 @@ class KnowledgeBase(WithOtherNames):
         cache), are made when it is first asked for, and follow every edit: see `PrefixIndex.refresh`. Whoever holds
         nodes needs an index of their own, so each call opens one.
         """
-        return prefix_base.BasePrefixIndex(self._store, tokenizer)
+        from lamlam.kb.prefix_base import BasePrefixIndex
+
+        return BasePrefixIndex(self._store, tokenizer)
 
     def stats(self) -> dict[str, Any]:
         """How many facts, entities, relations and so on there are, and the 20 relations with the most facts."""
@@ -376,6 +380,8 @@ def _shared(url: str, create: bool) -> Store:
         from lamlam.kb.postgres import PostgresStore
     except ImportError as error:
         raise LamlamError("a base in PostgreSQL needs psycopg; install it: pip install 'lamlam[postgres]'") from error
+    from lamlam.kb import prefix_base
+
     store = PostgresStore(url, create)
     prefix_base.tidy(store)
     return store
