@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lamlam.evaluate import is_right
+from lamlam.evaluate.matching import strict
 from lamlam.generate import LookupModel
 from lamlam.generate.thrust import Thrust
 from tests.cli.conftest import NAMES
@@ -22,7 +22,7 @@ def questions(line, tmp_path_factory):
     rows = []
     for prompt, said in zip(prompts, lm.generate(prompts, max_new_tokens=24), strict=True):
         text = said.text.lstrip()
-        ends = [end for end in range(1, len(text)) if text[:end].strip() and is_right(text, text[:end])]
+        ends = [end for end in range(1, len(text)) if text[:end].strip() and strict(text, [text[:end]])]
         rows.append((prompt, text[: ends[0]] if ends and len(rows) % 2 else "something else"))
     return write(tmp_path_factory.mktemp("thrust") / "questions.jsonl", rows)
 

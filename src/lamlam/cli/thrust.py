@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lamlam.cli.evaluate_options import Limit, Model, load, refuse_missing, split_name
+from lamlam.cli.evaluate_options import Limit, Model, load, opened, refuse_missing
 from lamlam.cli.terminal import Json, emit_json, say
-from lamlam.kb import KnowledgeBase
 
 if TYPE_CHECKING:
     from lamlam.evaluate import Question
@@ -54,8 +53,7 @@ def fit_command(
 
     refuse_missing(model)
     asked = read_questions(questions, limit)
-    base = KnowledgeBase.open(kb) if kb else None
-    try:
+    with opened(kb) as base:
         lm = load(model, base)
         known = _right(lm, asked, lookups=False)
         states = prompt_states(lm.model, lm.tokenizer, [lm.tokenizer.encode_text(one.prompt) for one in asked])
@@ -72,14 +70,12 @@ def fit_command(
                 "adaptively": sum(adaptively) / len(rest),
                 "share_asked": float(asks[held_out].mean()),
             }
-    finally:
-        if base is not None:
-            base.close()
     thrust.save(out)
     result: dict[str, Any] = {
         "model": str(model),
         "base": str(kb) if kb else None,
-        "split": split_name(questions, limit),
+        "split": str(questions),
+        "limit": limit,
         "seed": seed,
         "clusters": len(thrust.sizes),
         "threshold": thrust.threshold,
@@ -95,13 +91,13 @@ def fit_command(
 
 def _right(lm: LookupModel, asked: list[Question], lookups: bool) -> list[bool]:
     """Which questions the model completes rightly, greedily and strictly (`lamlam eval completion`)."""
-    from lamlam.evaluate import is_right
+    from lamlam.evaluate.matching import strict
 
     longest = max(len(lm.tokenizer.encode_text(f" {one.value.strip()}", first=False)) for one in asked)
     prompts = [one.prompt for one in asked]
     limit = _MAX_LOOKUPS if lookups else 0
     texts = [one.text for one in lm.generate(prompts, max_new_tokens=longest + _ROOM, max_lookups=limit)]
-    return [is_right(text, one.value) for text, one in zip(texts, asked, strict=True)]
+    return [strict(text, [one.value]) for text, one in zip(texts, asked, strict=True)]
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -117,7 +113,8 @@ def _show(result: dict[str, Any]) -> None:
             f"right when asking always {right['always']:.1%}, never {right['never']:.1%}, adaptively "
             f"{right['adaptively']:.1%} with lookups on for {right['share_asked']:.1%}"
         )
+    limit = "" if result["limit"] is None else f", limit {result['limit']}"
     say(
-        f"model {result['model']}, base {result['base'] or 'none'}, split {result['split']}, policy abstain, "
+        f"model {result['model']}, base {result['base'] or 'none'}, split {result['split']}{limit}, policy abstain, "
         f"seed {result['seed']}, greedy decoding"
     )
