@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lamlam.errors import LamlamError
 from lamlam.kb import rawfile, schema
+from lamlam.kb.reading import RelationIds
 
 
 class Reader:
@@ -22,6 +23,7 @@ class Reader:
     def __init__(self, path: Path, writable: bool) -> None:
         self.lock = threading.Lock()
         self.connection = schema.reader(path, writable)
+        self.relations = RelationIds(self.connection)
         # A thread that ends lets go of its reader.
         weakref.finalize(self, self.connection.close)
 

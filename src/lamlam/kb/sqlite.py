@@ -53,14 +53,15 @@ class SqliteStore:
         reader = self._connections.reader()
         with reader.lock:
             try:
-                return reading.exact(reader.connection, entity, relation, limit, at)
+                return reading.exact(reader.connection, reader.relations, entity, relation, limit, at)
             except sqlite3.Error as error:
                 raise schema.explained(error, self._path) from error
 
     def exact_many(self, queries: Sequence[tuple[str, str]], at: int | None = None) -> list[Fact | None]:
         """The first fact of each (entity, relation), exactly so written."""
-        with self._reading() as connection:
-            return reading.exact_many(connection, queries, at)
+        reader = self._connections.reader()
+        with reader.lock, self._connections.explaining():
+            return reading.exact_many(reader.connection, reader.relations, queries, at)
 
     def facts(
         self, entity: int | None = None, relation: int | None = None, limit: int = -1, at: int | None = None
