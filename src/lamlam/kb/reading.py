@@ -22,7 +22,7 @@ _EXACT = """
 _MANY = 64
 _EXACT_MANY = f"""
     WITH asked (number, entity, relation) AS (VALUES {", ".join(["(?, ?, ?)"] * _MANY)})
-    SELECT a.number, f.rank, f.support, f.bare, t.text, f.entity, f.value
+    SELECT f.rank, f.support, f.bare, t.text, f.entity, f.value, a.number
     FROM asked a CROSS JOIN facts f CROSS JOIN texts t ON t.id = f.value
     WHERE f.entity = (SELECT id FROM entities WHERE name = a.entity) AND f.relation = a.relation"""  # noqa: S608
 _NOW = "SELECT entity, relation, value, rank, support, bare FROM facts WHERE entity = ?1 AND relation BETWEEN ?2 AND ?3"
@@ -84,7 +84,7 @@ def exact(
     if len(rows) > 1:
         rows.sort(key=_declared_order)
         rows = rows[:limit]
-    return [_now(connection, entity, relation, relations, *row) for row in rows]
+    return [_now(connection, relations, entity, relation, row) for row in rows]
 
 
 def exact_many(
@@ -99,32 +99,25 @@ def exact_many(
         for number, (entity, relation) in enumerate(queries[start : start + _MANY], start):
             parameters += (number, entity, relations[relation])
         parameters += [None] * (3 * _MANY - len(parameters))
-        best: dict[int, tuple[Any, ...]] = {}
-        for number, *row in connection.execute(_EXACT_MANY, parameters):
-            if number not in best or _declared_order(row) < _declared_order(best[number]):
-                best[number] = row
+        best: dict[int, Sequence[Any]] = {}
+        for row in connection.execute(_EXACT_MANY, parameters).fetchall():
+            first = best.setdefault(row[6], row)
+            if first is not row and _declared_order(row) < _declared_order(first):
+                best[row[6]] = row
         for number, row in best.items():
-            found[number] = _now(connection, *queries[number], relations, *row)
+            found[number] = _now(connection, relations, *queries[number], row)
     return found
 
 
 def _now(
-    connection: sqlite3.Connection,
-    entity: str,
-    relation: str,
-    relations: RelationIds,
-    rank: int,
-    support: int,
-    bare: int,
-    text: str,
-    entity_id: int,
-    value_id: int,
+    connection: sqlite3.Connection, relations: RelationIds, entity: str, relation: str, row: Sequence[Any]
 ) -> Fact:
     """The fact of a row of `_EXACT`; most say nothing beyond the fact itself."""
-    if support == bare:
-        return Fact(entity, relation, text, rank=rank)
-    row = (entity_id, relations[relation], value_id, rank, support, bare, text, entity, relation)
-    return _fact(connection, row, None)
+    if row[1] == row[2]:
+        return Fact(entity, relation, row[3], rank=row[0])
+    rank, support, bare, text, entity_id, value_id = row[:6]
+    whole = (entity_id, relations[relation], value_id, rank, support, bare, text, entity, relation)
+    return _fact(connection, whole, None)
 
 
 def of_entity(
