@@ -1,5 +1,6 @@
 """Loading from Arrow against adding one by one: the same base, whatever the order and the batches."""
 
+import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -130,3 +131,44 @@ def test_a_load_that_stops_halfway_leaves_an_empty_base(kb, tmp_path, monkeypatc
     monkeypatch.undo()
     assert (len(kb), kb.check()) == (0, [])
     assert kb.load(batches(PLAIN, 100, tmp_path)) == len(set(PLAIN))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(FACTS, min_size=1, max_size=12),
+    st.lists(FACTS, min_size=1, max_size=12),
+    st.lists(FACTS, max_size=2),
+    st.integers(1, 7),
+    st.booleans(),
+)
+def test_a_batch_into_a_base_that_has_facts_is_an_add(first, second, forgotten, size, force):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (
+            KnowledgeBase.open(folder / "batches.db", create=True) as fast,
+            KnowledgeBase.open(folder / "added.db", create=True) as slow,
+        ):
+            for base in (fast, slow):
+                base.add(first, "me")
+                for fact in forgotten:
+                    if base.lookup(fact.entity, fact.relation) and base.lookup(fact.entity, fact.relation).score == 1:
+                        base.forget(fact.entity, fact.relation)
+            for batch in batches(second, size, folder):
+                rows = [Fact(*fact) for fact in facts_of(batch)]
+                told, as_slow = fast.add_batch(batch, "you", "why", force), slow.add(rows, "you", "why", force)
+                assert (told, told.known, told.refused) == (as_slow, as_slow.known, as_slow.refused)
+            assert list(fast) == list(slow)
+            assert fast.check() == []
+            assert fast.stats() | {"bytes": 0} == slow.stats() | {"bytes": 0}
+            for entity in {fact.entity for fact in first + second}:
+                of_fast, of_slow = ([(c.what, c.old, c.new, c.reason) for c in b.history(entity)] for b in (fast, slow))
+                assert of_fast == of_slow
+
+
+def facts_of(batch: pyarrow.RecordBatch) -> list[tuple]:
+    rows = batch.to_pylist()
+    for row in rows:
+        start, end = row.pop("start"), row.pop("end")
+        row["span"] = None if start is None else (start, end)
+    order = [field.name for field in dataclasses.fields(Fact)]
+    return [tuple(row[name] for name in order) for row in rows]

@@ -106,6 +106,15 @@ class KnowledgeBase(WithOtherNames):
         """
         return self._store.load(batches, author, reason)
 
+    def add_batch(
+        self, batch: pyarrow.RecordBatch, author: str | None = None, reason: str | None = None, force: bool = False
+    ) -> Added:
+        """`add` for the rows of an Arrow batch with the columns of `lamlam.kb.exchange`, ten times as fast.
+
+        A batch is one transaction; some 200,000 rows make a good one.
+        """
+        return self._store.add_batch(batch, author, reason, force)
+
     @overload
     def lookup(self, entity: str, relation: str, k: None = None, *, as_of: Moment | None = None) -> Match | None: ...
     @overload

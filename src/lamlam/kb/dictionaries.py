@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 
 from lamlam.kb.name_index import NameIndex
 from lamlam.kb.names import normalise
@@ -32,11 +33,11 @@ _KEEP_LAST_RELATION = """
     INSERT OR REPLACE INTO meta SELECT 'last_relation', max(id) FROM (
         SELECT id FROM relations UNION ALL SELECT value FROM meta WHERE key = 'last_relation')"""
 _COUNT = {
-    ("relations", "facts"): "UPDATE relations SET facts = facts + ? WHERE id = ?",
-    ("relations", "past"): "UPDATE relations SET past = past + ? WHERE id = ?",
-    ("texts", "uses"): "UPDATE texts SET uses = uses + ? WHERE id = ?",
-    ("sources", "uses"): "UPDATE sources SET uses = uses + ? WHERE id = ?",
-    ("authors", "uses"): "UPDATE authors SET uses = uses + ? WHERE id = ?",
+    ("relations", "facts"): "UPDATE relations SET facts = facts + ?2 WHERE id = ?1",
+    ("relations", "past"): "UPDATE relations SET past = past + ?2 WHERE id = ?1",
+    ("texts", "uses"): "UPDATE texts SET uses = uses + ?2 WHERE id = ?1",
+    ("sources", "uses"): "UPDATE sources SET uses = uses + ?2 WHERE id = ?1",
+    ("authors", "uses"): "UPDATE authors SET uses = uses + ?2 WHERE id = ?1",
 }
 
 
@@ -78,6 +79,12 @@ class Dictionaries:
         """A row more, or less, in facts."""
         self._count_row("facts", key, more)
 
+    def count_facts(self, relations: Iterable[tuple[int, int]], values: Iterable[tuple[int, int]]) -> None:
+        """Rows more in facts: (id, how many) for their relations and for their values."""
+        for column, counts in (("relations", "facts"), relations), (("texts", "uses"), values):
+            for number, count in counts:
+                self._counts[column, number] += count
+
     def count_past(self, key: tuple[int, int, int], more: int) -> None:
         """A row more, or less, in past."""
         self._count_row("past", key, more)
@@ -91,9 +98,9 @@ class Dictionaries:
 
     def write_counts(self) -> None:
         """Bring the counts in the tables up to date; to be called before the transaction ends."""
-        for (column, row), more in self._counts.items():
-            if more:
-                self._connection.execute(_COUNT[column], (more, row))
+        for column, statement in _COUNT.items():
+            rows = sorted((row, more) for (of, row), more in self._counts.items() if of == column and more)
+            self._connection.executemany(statement, rows)
         self._counts.clear()
 
     def drop_unused(self) -> set[int]:

@@ -10,15 +10,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from lamlam.errors import LamlamError
+from lamlam.kb import schema
 from lamlam.kb.encoding import Column, encode
 from lamlam.kb.fact import Added
 from lamlam.kb.filing import closed_hashes
+from lamlam.kb.gathering import Gathered, Ints, Said, gather
 from lamlam.kb.name_index import MOST_RECENT, NameIndex
 from lamlam.kb.names import normalise
 
@@ -27,19 +28,6 @@ if TYPE_CHECKING:
 
 _ROWS = 100_000  # handed to SQLite at a time
 _LOAD = 1  # the transaction's number
-
-_Ints = npt.NDArray[np.int64]
-
-
-class _Facts(NamedTuple):
-    """Facts without repetitions, sorted by entity, relation and value."""
-
-    entity: _Ints
-    relation: _Ints
-    value: _Ints
-    rank: _Ints
-    support: _Ints
-    bare: _Ints
 
 
 def load(
@@ -61,17 +49,16 @@ def load(
     except sqlite3.OperationalError as error:
         raise LamlamError(f"another process has the base {path} open; a load needs it for itself") from error
     try:
-        connection.execute("PRAGMA cache_size = -262144")
-        connection.execute("BEGIN EXCLUSIVE")
-        try:
-            added = _write(connection, names, columns, evidence, author, reason)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+        with schema.large_cache(connection):
+            connection.execute("BEGIN EXCLUSIVE")
+            try:
+                added = _write(connection, names, columns, evidence, author, reason)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
     finally:
-        connection.execute("PRAGMA cache_size = -16384")
         connection.execute("PRAGMA journal_mode = WAL")
     return added
 
@@ -90,8 +77,9 @@ def _write(
     connection.execute("INSERT INTO transactions VALUES (?, ?, 'load', ?, ?)", (_LOAD, time(), author, reason))
     # What lookups read comes first: of a file beyond two gigabytes, what comes last lies outside the mapping.
     _write_entities(connection, columns["entity"].texts)
-    keys = _Keys(columns)
-    facts = _plain(keys) if evidence is None else _with_evidence(connection, keys, evidence)
+    facts, said = gather(columns, evidence)
+    if evidence is not None and said is not None:
+        _write_said(connection, facts, said, evidence)
     _write_facts(connection, facts)
     relations, past = np.bincount(facts.relation, minlength=len(columns["relation"].texts) + 1)[1:], 0
     connection.executemany(
@@ -113,97 +101,36 @@ def _write(
     return Added(added, rows - added)
 
 
-class _Keys:
-    """Rows as single numbers, entity, relation and value beside each other in 64 bits, made to be sorted."""
-
-    def __init__(self, columns: dict[str, Column]) -> None:
-        self._relation_bits, self._value_bits = (
-            len(columns[what].texts).bit_length() for what in ("relation", "value")
-        )
-        bits = len(columns["entity"].texts).bit_length() + self._relation_bits + self._value_bits
-        if bits > 63:
-            raise LamlamError("more different names and values than one load can hold; load a part and add the rest")
-        self.rows = columns["entity"].codes.astype(np.int64)
-        for what, shift in (("relation", self._relation_bits), ("value", self._value_bits)):
-            self.rows <<= shift
-            self.rows |= columns[what].codes
-        for what in ("entity", "relation", "value"):
-            columns[what].codes = columns[what].codes[:0]
-
-    def split(self, keys: _Ints) -> tuple[_Ints, _Ints, _Ints]:
-        """The numbers of entity, relation and value, which start at 1."""
-        value = (keys & ((1 << self._value_bits) - 1)) + 1
-        relation = ((keys >> self._value_bits) & ((1 << self._relation_bits) - 1)) + 1
-        return (keys >> (self._value_bits + self._relation_bits)) + 1, relation, value
-
-
-def _plain(keys: _Keys) -> _Facts:
-    """Rows that say nothing but the facts."""
-    rows = keys.rows
-    rows.sort()
-    new = np.empty(len(rows), bool)
-    new[0] = True
-    np.not_equal(rows[1:], rows[:-1], out=new[1:])
-    unique = rows[new]
-    del rows, new
-    keys.rows = unique[:0]
-    zero, one = np.zeros(1, np.int64), np.ones(1, np.int64)
-    shape = unique.shape
-    same = (np.broadcast_to(zero, shape), np.broadcast_to(one, shape), np.broadcast_to(one, shape))
-    return _Facts(*keys.split(unique), *same)
-
-
-def _with_evidence(connection: sqlite3.Connection, keys: _Keys, evidence: dict[str, Any]) -> _Facts:
-    """Rows of which some have a rank, a source or anything else; their evidence is written here."""
-    unique, fact = np.unique(keys.rows, return_inverse=True)
-    rank = np.full(len(unique), 2**31, np.int64)
-    np.minimum.at(rank, fact, evidence["rank"])
-    bare = np.zeros(len(unique), np.int64)
-    bare[fact[evidence["bare"]]] = 1
-    said = np.flatnonzero(~evidence["bare"])
-    parts = ("source", "start", "end", "author", "valid_from", "valid_to")
-    coded = [evidence[part].codes if part not in ("start", "end") else evidence[part] for part in parts]
-    confidence = evidence["confidence"]
-    # Of equal evidence the one with the highest confidence comes first, and only that one stays.
-    by = [-np.where(np.isnan(confidence), -1, confidence)[said], *(code[said] for code in reversed(coded)), fact[said]]
-    said = said[np.lexsort(by)]
-    table = np.stack([fact[said], *(code[said] for code in coded)], axis=1)
-    if len(said):
-        said = said[np.concatenate(([True], (table[1:] != table[:-1]).any(axis=1)))]
-    support = bare + np.bincount(fact[said], minlength=len(unique))
-    facts = _Facts(*keys.split(unique), rank, support, bare)
-    for table_name in ("source", "author"):
-        column: Column = evidence[table_name]
-        uses = np.bincount(column.codes[said], minlength=len(column.texts) + 1)[1:].tolist()
+def _write_said(connection: sqlite3.Connection, facts: Gathered, said: Said, evidence: dict[str, Any]) -> None:
+    """Write the evidence for facts, and the dictionaries of who says so."""
+    for table, codes in (("source", said.source), ("author", said.author)):
+        column: Column = evidence[table]
+        uses = np.bincount(codes, minlength=len(column.texts) + 1)[1:].tolist()
         rows = ((n, name, used) for n, (name, used) in enumerate(zip(column.texts.to_pylist(), uses, strict=True), 1))
-        connection.executemany(f"INSERT INTO {table_name}s VALUES (?, ?, ?)", rows)  # noqa: S608
-    for chunk in _chunks(len(said)):
-        of = said[chunk]
-        numbers = [array[fact[of]].tolist() for array in (facts.entity, facts.relation, facts.value)]
-        coded_rows = [evidence[part][of].tolist() for part in ("start", "end")]
+        connection.executemany(f"INSERT INTO {table}s VALUES (?, ?, ?)", rows)  # noqa: S608
+    for chunk in _chunks(len(said.fact)):
+        of = Said._make(array[chunk] for array in said)
         dates = [
-            [evidence[part].text(code) for code in evidence[part].codes[of]] for part in ("valid_from", "valid_to")
+            [evidence[part].text(code) for code in codes]
+            for part, codes in (("valid_from", of.valid_from), ("valid_to", of.valid_to))
         ]
-        sure = [None if number != number else number for number in confidence[of].tolist()]
+        sure = [None if number != number else number for number in of.confidence.tolist()]
         connection.executemany(
             f"INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {_LOAD}, NULL, ?)",  # noqa: S608
             zip(
-                *numbers,
-                evidence["source"].codes[of].tolist(),
-                *coded_rows,
-                evidence["author"].codes[of].tolist(),
+                *(array[of.fact].tolist() for array in (facts.entity, facts.relation, facts.value)),
+                *(array.tolist() for array in (of.source, of.start, of.end, of.author)),
                 *dates,
                 sure,
                 strict=True,
             ),
         )
-    return facts
 
 
-def _write_facts(connection: sqlite3.Connection, facts: _Facts) -> None:
+def _write_facts(connection: sqlite3.Connection, facts: Gathered) -> None:
     """Write all facts; those that say nothing more, which is most, with fewer numbers to hand over."""
     for chunk in _chunks(len(facts.entity)):
-        part = _Facts(*(array[chunk] for array in facts))
+        part = Gathered(*(array[chunk] for array in facts))
         if (part.rank == 0).all() and (part.support == 1).all() and (part.bare == 1).all():
             rows = zip(part.entity.tolist(), part.relation.tolist(), part.value.tolist(), strict=True)
             connection.executemany(f"INSERT INTO facts VALUES (?, ?, ?, 0, 1, 1, {_LOAD})", rows)  # noqa: S608
@@ -212,7 +139,7 @@ def _write_facts(connection: sqlite3.Connection, facts: _Facts) -> None:
             connection.executemany(f"INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?, {_LOAD})", every)  # noqa: S608
 
 
-def _write_texts(connection: sqlite3.Connection, texts: pyarrow.Array, uses: _Ints) -> None:
+def _write_texts(connection: sqlite3.Connection, texts: pyarrow.Array, uses: Ints) -> None:
     connection.execute("DROP INDEX texts_text")
     for chunk in _chunks(len(texts)):
         strings = texts.slice(chunk.start, _ROWS).to_pylist()

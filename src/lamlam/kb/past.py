@@ -131,6 +131,10 @@ class PastStore:
         """Not possible."""
         self._refuse()
 
+    def add_batch(self, batch: pyarrow.RecordBatch, author: str | None, reason: str | None, force: bool) -> Added:
+        """Not possible."""
+        self._refuse()
+
     def set(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> int:
         """Not possible."""
         self._refuse()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lamlam.errors import LamlamError
@@ -16,6 +18,8 @@ BUSY_SECONDS = 5.0
 """How long a writer waits for another one before it gives up."""
 MAPPED_BYTES = 2**31 - 2**16
 """How much of the file is read through a mapping of it, which all processes share: the most that SQLite allows."""
+
+_CACHE = -16384  # KB, a connection
 
 TABLES = """
 -- Dictionaries: every string once, facts are rows of integers. Id 0 stands for "none" in columns that need a value.
@@ -152,7 +156,7 @@ def open_file(path: Path, writable: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA secure_delete = ON")
         # A commit is on the disk when it returns.
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -16384")
+        connection.execute(f"PRAGMA cache_size = {_CACHE}")
         # Edits are scattered over the file: the longer the log, the fewer syncs of scattered pages.
         connection.execute("PRAGMA wal_autocheckpoint = 10000")
         connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
@@ -160,6 +164,16 @@ def open_file(path: Path, writable: bool) -> sqlite3.Connection:
         connection.close()
         raise explained(error, path) from error
     return connection
+
+
+@contextmanager
+def large_cache(connection: sqlite3.Connection) -> Iterator[None]:
+    """Room for the pages that many rows at once change, so that each is written once."""
+    connection.execute("PRAGMA cache_size = -262144")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA cache_size = {_CACHE}")
 
 
 def explained(error: sqlite3.Error, path: Path) -> LamlamError:

@@ -215,6 +215,16 @@ class SqliteStore:
 
         return self._commits.commit("add", author, reason, write)
 
+    def add_batch(self, batch: pyarrow.RecordBatch, author: str | None, reason: str | None, force: bool) -> Added:
+        """Put the rows of an Arrow batch in: all of them, or none if one cannot be stored."""
+        from lamlam.kb.adding import add_batch
+
+        def write(made: int) -> Added:
+            return add_batch(self._connection, self._names, self._tombstones, batch, made, force)
+
+        with self._connections.lock, schema.large_cache(self._connection):
+            return self._commits.commit("add", author, reason, write)
+
     def set(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> int:
         """Make each fact the only one of its key; how many were not yet."""
 

@@ -122,6 +122,9 @@ class Store(Protocol):
     def add(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> Added:
         """Put facts in."""
 
+    def add_batch(self, batch: pyarrow.RecordBatch, author: str | None, reason: str | None, force: bool) -> Added:
+        """Put the rows of an Arrow batch with the columns of `lamlam.kb.exchange` in, as `add` does."""
+
     def set(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> int:
         """Make each fact the only one of its key; how many were not yet."""
 

@@ -97,26 +97,40 @@ def check_fact(fact: Fact) -> None:
             )
 
 
+def gain(
+    connection: sqlite3.Connection,
+    dictionaries: Dictionaries,
+    key: Key,
+    there: versions.Version,
+    rank: int,
+    bare: bool,
+    evidence: Iterable[Evidence],
+    made: int,
+) -> None:
+    """Have a fact that is there said once more: with a rank, barely or with evidence."""
+    changed = added = int(bare and not there.bare)
+    for one in evidence:
+        new, more = versions.add_evidence(connection, dictionaries, key, one, made)
+        changed, added = changed | new, added + more
+    if changed or rank < there.rank:
+        better = versions.Version(min(there.rank, rank), there.support + added, there.bare | bare, made)
+        versions.replace(connection, dictionaries, key, there, better)
+
+
 def _put(connection: sqlite3.Connection, dictionaries: Dictionaries, fact: Fact, made: int) -> bool:
     """Insert a fact, or add to its evidence; whether it is new."""
     key: Key = (dictionaries.entity(fact.entity), dictionaries.relation(fact.relation), dictionaries.value(fact.value))
     evidence = _evidence(dictionaries, fact)
-    bare = int(evidence is None)
     there = versions.current(connection, key)
-    if there is None:
-        connection.execute("INSERT INTO facts VALUES (?, ?, ?, ?, 1, ?, ?)", (*key, fact.rank, bare, made))
-        dictionaries.count_fact(key, 1)
-        if evidence is not None:
-            versions.insert_evidence(connection, dictionaries, key, evidence, made)
-        return True
-    if evidence is None:
-        changed = added = not there.bare
-    else:
-        changed, added = versions.add_evidence(connection, dictionaries, key, evidence, made)
-    if changed or fact.rank < there.rank:
-        better = versions.Version(min(there.rank, fact.rank), there.support + added, there.bare | bare, made)
-        versions.replace(connection, dictionaries, key, there, better)
-    return False
+    said = [] if evidence is None else [evidence]
+    if there is not None:
+        gain(connection, dictionaries, key, there, fact.rank, not said, said, made)
+        return False
+    connection.execute("INSERT INTO facts VALUES (?, ?, ?, ?, 1, ?, ?)", (*key, fact.rank, int(not said), made))
+    dictionaries.count_fact(key, 1)
+    for one in said:
+        versions.insert_evidence(connection, dictionaries, key, one, made)
+    return True
 
 
 def _evidence(dictionaries: Dictionaries, fact: Fact) -> Evidence | None:
