@@ -36,7 +36,7 @@ def write_beside(path: str | Path) -> Iterator[Path]:
     _remove(partial)
     try:
         yield partial
-        _sync(partial)
+        sync(partial)
         _put_in_place(partial, path)
     except BaseException as error:
         _remove(partial)
@@ -65,7 +65,7 @@ def _put_in_place(partial: Path, path: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have the data on the disk before the name points at it."""
     for file in (child for child in path.rglob("*") if child.is_file()) if path.is_dir() else (path,):
         descriptor = os.open(file, os.O_RDONLY)

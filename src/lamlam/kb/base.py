@@ -219,6 +219,10 @@ class KnowledgeBase(WithOtherNames):
         """
         return self._store.set([self._as_written(fact) for fact in facts], author, reason, force)
 
+    def index_names(self) -> None:
+        """Make the index for misspelt names now, if so many names have come that the next lookup of one would."""
+        self._store.index_names()
+
     def forget(
         self,
         entity: str,
@@ -297,6 +301,10 @@ class KnowledgeBase(WithOtherNames):
 
     def __len__(self) -> int:
         return len(self._store)
+
+    def __contains__(self, entity: str) -> bool:
+        """Whether there is an entity of exactly this name."""
+        return unusable(entity) is None and self._store.entity(entity) is not None
 
     def __iter__(self) -> Iterator[Fact]:
         return self._store.facts()

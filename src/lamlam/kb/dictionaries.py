@@ -18,20 +18,21 @@ _SELECT = {
     "sources": "SELECT id FROM sources WHERE name = ?",
     "authors": "SELECT id FROM authors WHERE name = ?",
 }
+# Readers of a file keep the numbers of relations, so the number of one that was dropped is not given out again.
+NEW_RELATION = """
+    INSERT INTO relations SELECT 1 + max(
+        coalesce((SELECT max(id) FROM relations), 0),
+        coalesce((SELECT value FROM meta WHERE key = 'last_relation'), 0)), ?, ?, 0, 0"""
+KEEP_LAST_RELATION = """
+    INSERT OR REPLACE INTO meta SELECT 'last_relation', max(id) FROM (
+        SELECT id FROM relations UNION ALL SELECT value FROM meta WHERE key = 'last_relation')"""
 _INSERT = {
     "entities": "INSERT INTO entities (name) VALUES (?)",
-    # Readers keep the numbers of relations, so the number of one that was dropped is not given out again.
-    "relations": """
-        INSERT INTO relations SELECT 1 + max(
-            coalesce((SELECT max(id) FROM relations), 0),
-            coalesce((SELECT value FROM meta WHERE key = 'last_relation'), 0)), ?, ?, 0, 0""",
+    "relations": NEW_RELATION,
     "texts": "INSERT INTO texts (text, uses) VALUES (?, 0)",
     "sources": "INSERT INTO sources (name, uses) VALUES (?, 0)",
     "authors": "INSERT INTO authors (name, uses) VALUES (?, 0)",
 }
-_KEEP_LAST_RELATION = """
-    INSERT OR REPLACE INTO meta SELECT 'last_relation', max(id) FROM (
-        SELECT id FROM relations UNION ALL SELECT value FROM meta WHERE key = 'last_relation')"""
 _COUNT = {
     ("relations", "facts"): "UPDATE relations SET facts = facts + ?2 WHERE id = ?1",
     ("relations", "past"): "UPDATE relations SET past = past + ?2 WHERE id = ?1",
@@ -112,7 +113,7 @@ class Dictionaries:
         counted = sorted({(column[0], row) for (column, row), more in self._counts.items() if more <= 0})
         self.write_counts()
         if any(table == "relations" for table, _ in counted):
-            self._connection.execute(_KEEP_LAST_RELATION)
+            self._connection.execute(KEEP_LAST_RELATION)
         for table, row in counted:
             unused = "facts = 0 AND past = 0" if table == "relations" else "uses = 0"
             gone = self._connection.execute(f"DELETE FROM {table} WHERE id = ? AND {unused}", (row,))  # noqa: S608

@@ -15,6 +15,7 @@ from lamlam.errors import LamlamError
 from lamlam.kb.fact import Fact
 from lamlam.kb.writing import check_fact
 
+NO_DATE = "not an ISO date such as 1815, 1815-12 or 1815-12-10"
 _REQUIRED = ("entity", "relation", "value")
 _NAMED = ("source", "author", "valid_from", "valid_to")
 _NUMBERS = ("start", "end", "rank")
@@ -101,13 +102,16 @@ def _column(chunks: list[Any], name: str, optional: bool = False) -> Column:
     return Column(texts, np.concatenate(codes) if optional is False else np.concatenate(codes).astype(np.int64))
 
 
-def _check(texts: pyarrow.Array, name: str) -> None:
-    """Have every string one that can be stored: the few that look odd are judged like those of any fact."""
+def odd(texts: pyarrow.Array, name: str) -> pyarrow.Array:
+    """Which strings of a column, all different, may not be such as can be stored: few, to be judged one by one."""
     if name in ("valid_from", "valid_to"):
-        odd = pc.invert(pc.match_substring_regex(texts, r"^-?[0-9]{4,9}(-[0-9][0-9](-[0-9][0-9])?)?$"))
-    else:
-        odd = pc.or_(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0), pc.match_substring(texts, "\0"))
-    for text in texts.filter(odd).to_pylist():
+        return pc.invert(pc.match_substring_regex(texts, r"^-?[0-9]{4,9}(-[0-9][0-9](-[0-9][0-9])?)?$"))
+    return pc.or_(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(texts)), 0), pc.match_substring(texts, "\0"))
+
+
+def _check(texts: pyarrow.Array, name: str) -> None:
+    """Have every string one that can be stored."""
+    for text in texts.filter(odd(texts, name)).to_pylist():
         check_fact(Fact(**{"entity": "?", "relation": "?", "value": "?", name: text}))
 
 

@@ -149,6 +149,9 @@ class PastStore:
         """Not possible."""
         self._refuse()
 
+    def index_names(self) -> None:
+        """Nothing: it is the index of the base."""
+
     def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
         """Not possible."""
         self._refuse()

@@ -255,6 +255,12 @@ class PostgresStore:
 
         return self._commit("add", author, reason, write)
 
+    def add_batch(self, batch: pyarrow.RecordBatch, author: str | None, reason: str | None, force: bool) -> Added:
+        """Put the rows of an Arrow batch in."""
+        from lamlam.kb.exchange.rows import facts_of
+
+        return self.add(facts_of(batch), author, reason, force)
+
     def set(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> int:
         """Make each fact the only one of its key; how many were not yet."""
 
@@ -282,6 +288,9 @@ class PostgresStore:
             return naming.take_back(self._shared, self._names, kind, name, of, made)
 
         return self._commit(naming.transaction(kind), author, reason, write)
+
+    def index_names(self) -> None:
+        """Nothing: the server keeps its index of names itself."""
 
     def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
         """Remove facts and every trace of them: from the tables at once, then from their pages and indexes."""

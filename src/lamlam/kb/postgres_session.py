@@ -14,10 +14,15 @@ from typing import Any
 import psycopg
 from psycopg.types.numeric import Int8Dumper
 
+from lamlam.kb.dictionaries import KEEP_LAST_RELATION, NEW_RELATION
+
 _PARAMETER = re.compile(r"\?(\d*)")
 _MAYBE_NULL = re.compile(r"(\?\d*) IS NULL")
 _OTHERWISE = {
-    "INSERT OR REPLACE INTO meta VALUES ('purge', 1)": "INSERT INTO meta VALUES ('purge', '1') ON CONFLICT DO NOTHING"
+    "INSERT OR REPLACE INTO meta VALUES ('purge', 1)": "INSERT INTO meta VALUES ('purge', '1') ON CONFLICT DO NOTHING",
+    # Numbers of the server's sequences are given out once only.
+    NEW_RELATION: "INSERT INTO relations (name, normalised, facts, past) VALUES (?, ?, 0, 0)",
+    KEEP_LAST_RELATION: "UPDATE meta SET value = value WHERE false",
 }
 _DICTIONARY = re.compile(r"\s*INSERT INTO (entities|relations|texts|sources|authors) \(")
 

@@ -100,8 +100,7 @@ class SqliteStore:
     def entities_near(self, normalised: str) -> list[Named]:
         """Entities that share words with a name, misspelt ones included."""
         with self._writing():
-            if self._connections.writable and self._names.outgrown():
-                self._rebuild_names()
+            self.index_names()
             return self._names.near(normalised)
 
     def frequency(self, word: str) -> int:
@@ -252,6 +251,12 @@ class SqliteStore:
             return naming.take_back(self._connection, self._names, kind, name, of, made)
 
         return self._commits.commit(naming.transaction(kind), author, reason, write)
+
+    def index_names(self) -> None:
+        """Make the index of names anew where many have come."""
+        with self._writing():
+            if self._connections.writable and self._names.outgrown():
+                self._rebuild_names()
 
     def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
         """Remove facts and every trace of them: from the tables at once, then from the file's pages and its log."""

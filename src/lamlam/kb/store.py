@@ -136,6 +136,9 @@ class Store(Protocol):
     def take_name_back(self, kind: OtherNames, name: str, of: Named, author: str | None, reason: str | None) -> bool:
         """Have another name hold no longer; False where it does not."""
 
+    def index_names(self) -> None:
+        """Make the index of names, which the first misspelt lookup would make, where one is due."""
+
     def forget(self, what: Selection, author: str | None, reason: str | None, dry_run: bool) -> Forgotten:
         """Remove facts and every trace of them."""
 

@@ -109,8 +109,8 @@ def gain(
 ) -> None:
     """Have a fact that is there said once more: with a rank, barely or with evidence."""
     changed = added = int(bare and not there.bare)
-    for one in evidence:
-        new, more = versions.add_evidence(connection, dictionaries, key, one, made)
+    for piece in evidence:
+        new, more = versions.add_evidence(connection, dictionaries, key, piece, made)
         changed, added = changed | new, added + more
     if changed or rank < there.rank:
         better = versions.Version(min(there.rank, rank), there.support + added, there.bare | bare, made)
@@ -128,8 +128,8 @@ def _put(connection: sqlite3.Connection, dictionaries: Dictionaries, fact: Fact,
         return False
     connection.execute("INSERT INTO facts VALUES (?, ?, ?, ?, 1, ?, ?)", (*key, fact.rank, int(not said), made))
     dictionaries.count_fact(key, 1)
-    for one in said:
-        versions.insert_evidence(connection, dictionaries, key, one, made)
+    for piece in said:
+        versions.insert_evidence(connection, dictionaries, key, piece, made)
     return True
 
 
