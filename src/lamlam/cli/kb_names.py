@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
+from lamlam.cli.kb.show import show_table
 from lamlam.cli.terminal import Json, console, emit_json, say
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.fact import OtherNames
@@ -137,12 +136,11 @@ def _many(
     elif not names:
         console.print(f"the base has no {kind} of its own")
     else:
-        table = Table("name", "of", "since", *(["until"] if past else []), "author", "reason", box=None)
-        for one in names:
-            until = [_shown(one.ended)] if past else []
-            cells = (one.name, one.of, _shown(one.time), *until, one.author or "", one.reason or "")
-            table.add_row(*map(escape, cells))
-        console.print(table)
+        rows = [
+            (one.name, one.of, _shown(one.time), _shown(one.ended) if past else None, one.author, one.reason)
+            for one in names
+        ]
+        show_table(("name", "of", "since", "until", "author", "reason"), rows)
 
 
 def _tell(changed: bool, remove: bool, what: str, json: bool) -> None:

@@ -175,7 +175,7 @@ def _labels(file: Path, of: Format, labels: Labels, language: str, tell: Tell) -
 
 
 def _give_aliases(kb: KnowledgeBase, labels: Labels, author: str | None, reason: str | None) -> int:
-    """Give the entities that came in their other names, but for those that were forgotten as names; how many are new."""
+    """Give entities their other names, but for those that were forgotten as names; how many are new."""
     given = ((alias, name) for alias, name in labels.aliases() if unusable(alias) is None and name in kb)
     added = 0
     while some := list(islice(given, _ALIASES)):
