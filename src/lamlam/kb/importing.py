@@ -21,7 +21,7 @@ import pyarrow
 import pyarrow.parquet
 
 from lamlam.atomic import sync, write_beside
-from lamlam.errors import LamlamError
+from lamlam.errors import LamlamError, Stopped
 from lamlam.kb.base import KnowledgeBase
 from lamlam.kb.beside import beside, remove_logs
 from lamlam.kb.exchange.formats import Format, format_of, learned, read_parts
@@ -210,7 +210,14 @@ class _Work:
             "changed": status.st_mtime_ns,
             "language": language,
         }
-        self._state: dict[str, Any] = {"about": about, "place": START, "parts": 0, "counts": [0, 0, 0], "skipped": {}}
+        self._state: dict[str, Any] = {
+            "about": about,
+            "place": START,
+            "parts": 0,
+            "rows": 0,
+            "counts": [0, 0, 0],
+            "skipped": {},
+        }
         folder.mkdir(exist_ok=True)
         self._lock = (folder / "lock").open("w")
         try:
@@ -234,6 +241,12 @@ class _Work:
         return offset, number
 
     @property
+    def rows(self) -> int:
+        """How many rows have been put in or kept."""
+        rows: int = self._state["rows"]
+        return rows
+
+    @property
     def added(self) -> Added:
         """What has been put in so far."""
         return Added(*self._state["counts"])
@@ -246,6 +259,7 @@ class _Work:
             state["parts"] += 1
         else:
             state["counts"] = [a + b for a, b in zip(state["counts"], (added, added.known, added.refused), strict=True)]
+        state["rows"] += part.batch.num_rows
         state |= {"place": part.after, "skipped": asdict(self.skipped)}
         new = self.folder / "state.json.new"
         new.write_text(json.dumps(state))
@@ -276,9 +290,11 @@ def _work(folder: Path, file: Path, language: str) -> Iterator[_Work]:
     try:
         yield work
     except LamlamError:
-        if work.place == START:
+        if not work.rows:
             work.remove()
         raise
+    except KeyboardInterrupt:
+        raise Stopped("interrupted; the same command goes on where it was") from None
     finally:
         work.close()
 

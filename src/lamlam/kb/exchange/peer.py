@@ -60,12 +60,12 @@ def _has_triplets(path: Path) -> bool:
 def read_parquet(path: Path, skipped: Skipped, after: Place) -> Iterator[Part]:
     """The triplets of a Parquet file after so many. Its one row comes in one piece, some 60 bytes a triplet."""
     number = 0
-    # Text with 64-bit offsets: one row of 54 million triplets holds more than two gigabytes of it.
+    # Text with 64-bit offsets, where the file leaves the choice: 54 million triplets are more than two gigabytes of it.
     large = {"binary_type": pyarrow.large_binary(), "list_type": pyarrow.LargeListType}
     with readable(path), pyarrow.parquet.ParquetFile(path, **large) as file:
         for batch in file.iter_batches(batch_size=1, columns=["triplets"]):
             triplets = batch.column(0).flatten()
-            if not pyarrow.types.is_large_list(triplets.type):
+            if not (pyarrow.types.is_list(triplets.type) or pyarrow.types.is_large_list(triplets.type)):
                 raise LamlamError(f"{path}: the column `triplets` does not hold lists of three; convert the file")
             for start in range(0, len(triplets), ROWS):
                 first, number = number, number + min(ROWS, len(triplets) - start)

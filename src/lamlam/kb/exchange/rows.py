@@ -141,8 +141,12 @@ def usable(batch: pyarrow.RecordBatch, skipped: Skipped, where: Callable[[int], 
         leave_out((sure < 0) | (sure > 1), "a confidence that is not between 0 and 1")
     if "rank" in numbers:
         leave_out(np.abs(numbers["rank"]) >= 2**31, "a rank that is out of range")
-    whole = pyarrow.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
-    return whole if kept.all() else whole.filter(pyarrow.array(kept))
+    if not kept.all():  # from the text again: what is left out is not to be in the dictionaries either
+        good = batch.filter(pyarrow.array(kept))
+        for name, column in columns.items():
+            text = pyarrow.types.is_dictionary(column.type)
+            columns[name] = good.column(name).dictionary_encode() if text else good.column(name)
+    return pyarrow.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
 def facts_of(batch: pyarrow.RecordBatch) -> Iterator[Fact]:

@@ -127,7 +127,7 @@ def readable(path: Path) -> Iterator[None]:
     """Turn what Arrow says of a file that is no Parquet into a line for the user."""
     try:
         yield
-    except pyarrow.ArrowInvalid as error:
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
         reason = " ".join(str(error).split())
         raise LamlamError(f"{path} cannot be read as Parquet: {reason}; write or copy it again") from error
 
