@@ -27,6 +27,7 @@ import pyarrow.parquet
 
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.kb.exchange import read_batches
+from lamlam.kb.exchange.rows import ROWS
 
 # Triples, entities, values, as in the paper's base; relations are as many as it has at every size.
 SIZES = {
@@ -93,14 +94,15 @@ def measure(folder: Path, size: str, seed: int) -> list[Figure]:
             "--step",
             name,
         ]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        print(f"{name}: {output.strip()}", flush=True)
+        began = time.perf_counter()
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        print(f"{name}: {output.strip()}  ({time.perf_counter() - began:.0f} s)", flush=True)
         return [float(word) for word in output.split()]
 
     step("generate")
     rate, cpu_rate, memory, bytes_each = step("build")
     p50, p99, many, reader = step("read")
-    plain = [
+    figures = [
         Figure("build, triples a second", rate, 250_000, "1/s", True),
         Figure("build, triples a second of CPU time", cpu_rate, 250_000, "1/s", True),
         Figure("build, most memory", memory, 6, "GB"),
@@ -111,18 +113,25 @@ def measure(folder: Path, size: str, seed: int) -> list[Figure]:
         Figure("reader after 10,000 queries", reader, 2.5, "GB"),
     ]
     edits, slowest = step("edit")
-    plain += [
+    figures += [
         Figure("durable edits, 100 a transaction", edits, 2_000, "1/s", True),
         Figure("reads meanwhile, worse p99 of two", slowest, 10, "ms"),
     ]
-    (forgetting,) = step("forget")
-    plain.append(Figure("forgetting an entity for good", forgetting, 60, "s"))
-    lost, problems = step("kill")
-    plain += [
-        Figure(f"edits lost in {KILLS} kills", lost, 0, ""),
-        Figure("what check finds after them", problems, 0, ""),
+    more, again = step("add")
+    figures += [
+        Figure("rows into a base that has facts", more, 100_000, "1/s", True),
+        Figure("the same rows again", again, 100_000, "1/s", True),
     ]
-    return plain
+    (forgetting,) = step("forget")
+    figures.append(Figure("forgetting an entity for good", forgetting, 60, "s"))
+    lost, opening, problems, checking = step("kill")
+    return [
+        *figures,
+        Figure(f"edits lost in {KILLS} kills", lost, 0, ""),
+        Figure("opening after a kill, slowest", opening, 5, "s"),
+        Figure("what check finds after them", problems, 0, ""),
+        Figure("check", checking, 600, "s"),
+    ]
 
 
 def generate(folder: Path, size: str, seed: int) -> str:
@@ -193,12 +202,17 @@ def read(folder: Path, size: str, seed: int) -> str:
 
 
 def _queries(folder: Path, seed: int, number: int) -> list[tuple[str, str]]:
-    rng = np.random.default_rng(seed + 1)
-    with pyarrow.parquet.ParquetFile(folder / "triples.parquet") as file:
-        groups = rng.choice(file.num_row_groups, min(8, file.num_row_groups), replace=False)
-        rows = pyarrow.concat_tables([file.read_row_group(int(n), columns=["entity", "relation"]) for n in groups])
-    chosen = rows.take(pyarrow.array(rng.integers(0, len(rows), number))).to_pylist()
-    return [(row["entity"], row["relation"]) for row in chosen]
+    """Pairs that are in the base, from a few places of the file; kept, as many processes ask for the same."""
+    kept = folder / f"queries-{seed}-{number}.parquet"
+    if not kept.exists():
+        rng = np.random.default_rng(seed + 1)
+        with pyarrow.parquet.ParquetFile(folder / "triples.parquet") as file:
+            groups = rng.choice(file.num_row_groups, min(8, file.num_row_groups), replace=False)
+            rows = pyarrow.concat_tables([file.read_row_group(int(n), columns=["entity", "relation"]) for n in groups])
+        partial = kept.with_suffix(f".{os.getpid()}")
+        pyarrow.parquet.write_table(rows.take(pyarrow.array(rng.integers(0, len(rows), number))), partial)
+        partial.replace(kept)
+    return [(row["entity"], row["relation"]) for row in pyarrow.parquet.read_table(kept).to_pylist()]
 
 
 def _timed(do: Callable[[], object]) -> float:
@@ -271,6 +285,21 @@ def look(folder: Path, size: str, seed: int) -> str:
     return str(np.percentile(took, 99) * 1e3)
 
 
+def add(folder: Path, size: str, seed: int) -> str:
+    """Rows like those of the base, half of them about entities that it has; then the same once more."""
+    triples, entities, values = SIZES[size]
+    rows = min(triples // 2, 1_000_000)
+    rng = np.random.default_rng(seed + 5)
+    of = np.sort(rng.integers(0, 2 * entities, rows // 6 + 1))[np.arange(rows) // 6]
+    relations = pyarrow.array([f"Relation Number {number}" for number in range(RELATIONS)])
+    which = relations.take(pyarrow.array((RELATIONS * rng.random(rows) ** 3).astype(np.int64)))
+    value = (1.1 * values * rng.random(rows)).astype(np.int64)
+    table = pyarrow.table({"entity": _entities(of), "relation": which, "value": _values(value)})
+    with KnowledgeBase.open(folder / "facts.db") as kb:
+        took = [_timed(lambda: [kb.add_batch(part) for part in table.to_batches(ROWS)]) for _ in range(2)]
+    return f"{rows / took[0]} {rows / took[1]}"
+
+
 def forget(folder: Path, size: str, seed: int) -> str:
     (query,) = _queries(folder, seed + 77, 1)
     with KnowledgeBase.open(folder / "facts.db") as kb:
@@ -281,7 +310,7 @@ def kill(folder: Path, size: str, seed: int) -> str:
     """Kill a writer in the middle of its edits, time after time: how many acknowledged ones are not there."""
     rng = np.random.default_rng(seed)
     queries = _queries(folder, seed + 9, EDITS)
-    lost = 0
+    lost, opening = 0, 0.0
     for _ in range(KILLS):
         command = [sys.executable, __file__, "--size", size, "--seed", str(seed), "--folder", str(folder)]
         writer = subprocess.Popen([*command, "--step", "write"], stdout=subprocess.PIPE, text=True)
@@ -289,15 +318,21 @@ def kill(folder: Path, size: str, seed: int) -> str:
         time.sleep(rng.random() * 0.5)
         writer.kill()
         acknowledged = max([0, *(int(line) for line in writer.communicate()[0].splitlines() if line.strip())])
+        began = time.perf_counter()
         with KnowledgeBase.open(folder / "facts.db") as kb:
+            assert kb.lookup(*queries[0])
+            opening = max(opening, time.perf_counter() - began)
             last = {query: at for at, query in enumerate(queries[:acknowledged])}
             for query, at in last.items():
                 fact = kb.lookup(*query).fact
                 # What was written after the last acknowledgement may be there as well.
                 lost += not (fact.value.startswith("written ") and int(fact.value.split()[1]) >= at)
     with KnowledgeBase.open(folder / "facts.db") as kb:
-        problems = len(kb.check())
-    return f"{lost} {problems}"
+        began = time.perf_counter()
+        problems = kb.check()
+        checking = time.perf_counter() - began
+    print(*problems, sep="\n", file=sys.stderr)
+    return f"{lost} {opening} {len(problems)} {checking}"
 
 
 def write(folder: Path, size: str, seed: int) -> str:
@@ -311,7 +346,7 @@ def write(folder: Path, size: str, seed: int) -> str:
 
 
 STEPS: dict[str, Callable[[Path, str, int], str]] = {
-    function.__name__: function for function in (generate, build, read, edit, look, forget, kill, write)
+    function.__name__: function for function in (generate, build, read, edit, look, add, forget, kill, write)
 }
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from lamlam.evaluate.completion import CompletionResult, complete
 from lamlam.evaluate.matching import strict
 from lamlam.generate import LookupModel
 from lamlam.kb import Fact, KnowledgeBase
+from lamlam.kb.beside import remove_beside
 from lamlam.model import LookupTokenizer, train_tokenizer
 from lamlam.train import LogLine, Recipe, make_recipe, pretrain
 
@@ -112,8 +113,8 @@ class Demonstration:
         tokenizer: LookupTokenizer = train_tokenizer(tokenizer_texts(told), self.scale.vocabulary)
         for kind in KINDS:
             pack(told, self.folder / f"shards-{kind}", tokenizer, kind)
-        for name in ("facts.db", "facts.db-wal", "facts.db-shm"):
-            (self.folder / name).unlink(missing_ok=True)
+        (self.folder / "facts.db").unlink(missing_ok=True)
+        remove_beside(self.folder / "facts.db")
         with self.base(create=True) as kb:
             kb.add((Fact(*fact, source="the made-up world") for fact in self.world.facts()), author="lamlam demo")
         self.seconds["text and base"] = time.monotonic() - began

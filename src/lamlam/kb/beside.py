@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from lamlam.errors import LamlamError
 
-LOGS = ("-wal", "-shm", "-journal")
-_INDEX = ".names-"
+_LOGS = ("-wal", "-shm", "-journal")
+_INDEXES = (".names-", ".prefix-")
 
 
 def beside(base: Path) -> list[Path]:
-    """The files that belong to a base and hold its bytes; they mean nothing without it."""
-    logs = [base.with_name(base.name + suffix) for suffix in LOGS]
-    indexes = [file for file in base.parent.iterdir() if file.name.startswith(base.name + _INDEX)]
+    """The files and folders that belong to a base and hold its bytes; they mean nothing without it."""
+    logs = [base.with_name(base.name + suffix) for suffix in _LOGS]
+    starts = tuple(base.name + index for index in _INDEXES)
+    indexes = [file for file in sorted(base.parent.iterdir()) if file.name.startswith(starts)]
     return [*(log for log in logs if log.exists()), *indexes]
 
 
-def remove_logs(base: Path) -> None:
+def remove_beside(base: Path) -> None:
+    """Remove what lies beside a base that is gone or replaced: what it had forgotten must not outlive it either."""
+    for path in beside(base):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def empty_log(base: Path) -> None:
     """Have what is in a base's log in its file, before another file is put in its place: a log must not outlive it.
 
     Raises `LamlamError` where another process has the base open.

@@ -23,7 +23,7 @@ import pyarrow.parquet
 from lamlam.atomic import sync, write_beside
 from lamlam.errors import LamlamError, Stopped
 from lamlam.kb.base import KnowledgeBase
-from lamlam.kb.beside import beside, remove_logs
+from lamlam.kb.beside import empty_log, remove_beside
 from lamlam.kb.exchange.formats import Format, format_of, learned, read_parts
 from lamlam.kb.exchange.labels import Labels
 from lamlam.kb.exchange.rows import START, Part, Place, Skipped, nothing_read
@@ -102,12 +102,10 @@ def build(
         try:
             with KnowledgeBase.open(partial, create=True) as kb:
                 added = kb.load(_told((part.batch for part in parts), tell), author, reason)
-            remove_logs(base)
+            empty_log(base)
         finally:
-            for file in beside(partial):
-                file.unlink(missing_ok=True)
-    for file in beside(base):
-        file.unlink(missing_ok=True)
+            remove_beside(partial)
+    remove_beside(base)
     with KnowledgeBase.open(base) as kb:
         tell("indexing the names", 0)
         kb.index_names()
@@ -126,8 +124,8 @@ def _load(
 ) -> tuple[Added, int]:
     """Into a new base, which is put in its place when it is whole."""
     new = work.folder / "new.db"
-    for file in (new, *beside(new)):  # of a run that was stopped
-        file.unlink(missing_ok=True)
+    new.unlink(missing_ok=True)  # of a run that was stopped
+    remove_beside(new)
 
     def batches() -> Iterator[pyarrow.RecordBatch]:
         yield from work.kept()
