@@ -19,6 +19,7 @@ def copy(base: Path, writable: bool, path: Path) -> None:
     source = schema.reader(base, writable)
     try:
         with write_beside(path) as partial:
+            partial.touch()  # where that is not allowed, the system says it of the copy and not of the base
             target = sqlite3.connect(partial, isolation_level=None)
             try:
                 # In one step: a reader of the write-ahead log holds up no writer, and a copy in steps would begin

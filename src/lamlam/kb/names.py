@@ -73,8 +73,10 @@ def spellings(normalised: str) -> set[str]:
     """
     words = normalised.split()
     close = normalised.replace(" ", "")
-    # Deletions of two characters grow with the square of the length; long names get those of one.
-    keys = {"~" + key for key in deletions(close, 2 if len(close) <= 40 else 1)}
+    # Deletions of two characters grow with the square of the length; long names get those of one, and names that the
+    # fuzzy stage does not look at none.
+    depth = 2 if len(close) <= 40 else 1 if len(close) <= LONGEST_FUZZY else 0
+    keys = {"~" + key for key in deletions(close, depth)}
     keys.add("s " + "".join(sorted(words)))
     if len(words) > 1:
         keys |= {f"{one[0]}. {other}" for one, other in ((words[0], words[-1]), (words[-1], words[0]))}
