@@ -187,3 +187,60 @@ def test_asking_loads_neither_torch_nor_pyarrow(base):
     )
     out = subprocess.run([sys.executable, "-c", code, base], capture_output=True, text=True, check=True).stdout
     assert out.endswith("set()\n")
+
+
+EVIL = "a\x1b[31mred\x1b[0m\x07b\x9b2J\u202ec\nd"
+
+
+def commands_of_a_terminal(out):
+    return [char for char in out if (ord(char) < 32 and char != "\n") or 127 <= ord(char) < 160 or char == "\u202e"]
+
+
+def test_nothing_in_a_base_commands_the_terminal(lamlam, tmp_path):
+    base = tmp_path / "evil.db"
+    with KnowledgeBase.open(base, create=True) as kb:
+        kb.add([Fact(EVIL, EVIL, EVIL, source=EVIL)], author=EVIL, reason=EVIL)
+        kb.add_alias("Alias\x1b[5m", EVIL)
+        kb.snapshot(EVIL)
+        kb.set(EVIL, EVIL, f"{EVIL} too", author=EVIL)
+    for arguments in (
+        *(("get", base, EVIL), ("get", base, EVIL, EVIL), ("get", base, "nobody"), ("get", base, EVIL, "nothing")),
+        *(("search", base, EVIL), ("history", base, EVIL), ("diff", base, EVIL), ("snapshot", base)),
+        *(("as-of", base, EVIL, EVIL), ("stats", base), ("set", base, EVIL, EVIL, EVIL), ("set", base, EVIL, "", "x")),
+        *(("rollback", base, EVIL), ("import", tmp_path / "\x1b.csv", base), ("forget", base, EVIL, "--dry-run")),
+        *(("forget", base, EVIL, "nothing\x1b"), ("forget", base, EVIL)),
+    ):
+        code, out, err = lamlam(*arguments)
+        assert commands_of_a_terminal(out + err) == [], arguments
+        assert code in (0, 1)
+        if code == 0 and arguments[0] in ("get", "history", "diff", "forget"):
+            assert r"\x1b[31mred\x1b[0m\x07b\x9b2J\u202ec\nd" in out
+
+
+def test_json_holds_every_character_and_commands_no_terminal_either(lamlam, tmp_path):
+    base = tmp_path / "evil.db"
+    with KnowledgeBase.open(base, create=True) as kb:
+        kb.add([Fact(EVIL, EVIL, EVIL)])
+    _, out, _ = lamlam("get", base, EVIL, "--json")
+    assert json.loads(out)[0]["value"] == EVIL
+    assert commands_of_a_terminal(out) == []
+
+
+def test_stats_draws_all_facts(lamlam, tmp_path):
+    base = tmp_path / "facts.db"
+    with KnowledgeBase.open(base, create=True) as kb:
+        kb.add(Fact(f"E{n}", f"R{n // 10 if n < 90 else n}", "v") for n in range(120))
+    lines = lamlam("stats", base)[1].splitlines()
+    assert any(line.split()[:3] == ["R0", "10", "8.3%"] and line.endswith("█") for line in lines)
+    assert any(line.split() == ["(19", "others)", "19", "15.8%"] for line in lines)
+
+
+def test_what_is_left_out_is_told(lamlam, tmp_path):
+    (tmp_path / "facts.csv").write_text("entity,relation,value\na,b,c\na,b\n,b,c\n")
+    code, out, _ = lamlam("import", tmp_path / "facts.csv", tmp_path / "new.db")
+    assert code == 0
+    assert "1 facts added" in out
+    assert "1 left out: not as many cells as the header has; quote cells that hold commas (first: line 3)" in out
+    out = lamlam("import", tmp_path / "facts.csv", tmp_path / "new.db", "--json")[1]
+    assert json.loads(out)["known"] == 1
+    assert sum(json.loads(out)["left_out"].values()) == 2

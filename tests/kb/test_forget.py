@@ -8,6 +8,7 @@ import pytest
 
 from lamlam.errors import LamlamError
 from lamlam.kb import Fact, KnowledgeBase
+from lamlam.kb.beside import beside
 
 
 def raw(path: Path) -> bytes:
@@ -28,6 +29,20 @@ def test_nothing_forgotten_is_left_in_any_file(kb, path):
     assert [fact.value for fact in gone.facts] == ["marimba-0815"]
     assert kb.check() == []
     assert len(kb) == 2000
+    kb.close()
+    assert [secret for secret in everything if secret in raw(path)] == []
+
+
+def test_nothing_forgotten_is_left_in_the_index_files_beside_the_base(kb, path):
+    kb.add(Fact(f"Person {n}", "R", "v") for n in range(6000))
+    kb.add([Fact("Zebediah Quux", "R", "xylophone-4711")])
+    kb.index_names()
+    kb.add([Fact("Quuxina Zebediahson", "R", "w")])
+    everything = [b"Zebediah", b"zebediah", b"Quux", b"quux", b"xylophone-4711"]
+    assert any(b"quux" in file.read_bytes() for file in beside(path) if ".names-" in file.name)
+    for name in ("zebediah quux", "Quuxina Zebediahson"):
+        kb.forget(name)
+    assert [secret for secret in everything if secret in raw(path)] == []
     kb.close()
     assert [secret for secret in everything if secret in raw(path)] == []
 

@@ -73,17 +73,15 @@ def stats(base: Base, json: Json = False) -> None:
     show_table(("", "count"), [(what, f"{count:,}") for what, count in counts.items()], ("count",))
     if not relations:
         return
-    others = counts.get("relations", len(relations)) - len(relations)
-    bars = [*relations.items()]
+    most = max(relations.values())
+    rows = [
+        (name, f"{count:,}", f"{count / counts['facts']:.1%}", _bar(count / most)) for name, count in relations.items()
+    ]
+    others, left = counts["relations"] - len(relations), counts["facts"] - sum(relations.values())
     if others > 0:
-        bars.append((f"({others:,} others)", counts["facts"] - sum(relations.values())))
-    most = max(count for _, count in bars)
+        rows.append((f"({others:,} others)", f"{left:,}", f"{left / counts['facts']:.1%}", ""))
     console.print()
-    show_table(
-        ("relation", "facts", "share", "of all facts"),
-        [(name, f"{count:,}", f"{count / counts['facts']:.1%}", _bar(count / most)) for name, count in bars],
-        ("facts", "share"),
-    )
+    show_table(("relation", "facts", "share", "of all facts"), rows, ("facts", "share"))
 
 
 def _bar(share: float) -> str:

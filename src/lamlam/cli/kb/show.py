@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -21,7 +21,9 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str | None]], rig
     there = [place for place in range(len(columns)) if not rows or any(row[place] for row in rows)]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for place in there:
-        table.add_column(columns[place], justify="right" if columns[place] in right else "left", overflow="fold")
+        short = columns[place] in (*right, "time", "what")  # to be read at a glance, so never broken
+        justify: Literal["left", "right"] = "right" if columns[place] in right else "left"
+        table.add_column(columns[place], justify=justify, overflow="fold", no_wrap=short)
     for row in rows:
         table.add_row(*(cell(row[place] or "") for place in there))
     console.print(table)
