@@ -1,9 +1,8 @@
 """`lamlam kb`: build a base, ask it, change it, forget from it, look into it."""
 
-from lamlam.cli import kb_names
-from lamlam.cli.kb import ask, change, files, moments
+from lamlam.cli.kb import ask, change, files, moments, names
 from lamlam.cli.kb.app import app
 
-app.add_typer(kb_names.app)
+app.add_typer(names.app)
 
-__all__ = ["app", "ask", "change", "files", "moments"]
+__all__ = ["app", "ask", "change", "files", "moments", "names"]
