@@ -73,7 +73,7 @@ def test_a_base_of_another_version(line, generate, tmp_path):
     connection.close()
     ran = generate("--kb", base)
     assert (ran.code, ran.err.count("\n")) == (1, 1)
-    assert f"the base {base} has version 99, this lamlam reads version 2; install a newer lamlam" in ran.err
+    assert f"the base {base} has version 99, this lamlam reads version 3; install a newer lamlam" in ran.err
 
 
 def test_not_a_checkpoint(line, generate, tmp_path):

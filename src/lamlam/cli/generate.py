@@ -106,7 +106,10 @@ def _as_json(result: Generation) -> dict[str, Any]:
     state = asdict(result)
     for name in ("citations", "calls"):
         state[name] = [
-            {**entry._asdict(), "match": asdict(entry.match) if entry.match else None}
+            {
+                **entry._asdict(),
+                "match": {**entry.match._asdict(), "fact": entry.match.fact._asdict()} if entry.match else None,
+            }
             for entry in getattr(result, name)
         ]
     return state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -352,7 +351,7 @@ class KnowledgeBase(WithOtherNames):
             return fact
         own = resolve_relation(self._store, named, fact.relation)
         relation = own.named.name if own.named and own.how != "fuzzy" else fact.relation
-        return dataclasses.replace(fact, entity=named.name, relation=relation)
+        return fact._replace(entity=named.name, relation=relation)
 
     def _selection(self, entity: str, relation: str | None, value: str | None) -> Selection:
         """What `forget` is to remove: every entity of the same normalised name, or else the one of that alias."""

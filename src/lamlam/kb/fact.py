@@ -1,16 +1,19 @@
-"""What goes into a base and what comes out of it: Fact, Match, Candidate, Change, and the reports of writing."""
+"""What goes into a base and what comes out of it: Fact, Match, Candidate, Change, and the reports of writing.
+
+A fact and its match are made for every lookup, and are named tuples because those are made in a third of the time that
+a frozen dataclass takes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lamlam.text import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """`entity` has `value` for `relation`.
 
     `source` is the id of the document that says so and `span` the value's (start, end) in its text; `author` is who
@@ -31,8 +34,7 @@ class Fact:
     valid_to: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """An answer: which fact, how sure (0 to 1), and how it was found.
 
     `how` names the two stages, for example "exact entity, exact relation" or "fuzzy entity, normalised relation".

@@ -39,7 +39,7 @@ def cell(text: str) -> RenderableType:
 def show_matches(matches: Sequence[Match], json: bool) -> None:
     """Print facts that were found, with how sure that is."""
     if json:
-        emit_json([{**asdict(match.fact), "score": round(match.score, 4), "how": match.how} for match in matches])
+        emit_json([{**match.fact._asdict(), "score": round(match.score, 4), "how": match.how} for match in matches])
         return
     rows = [
         (
