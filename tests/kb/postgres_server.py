@@ -5,9 +5,9 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -18,23 +18,57 @@ HOW = "install Debian's postgresql-15, or put initdb and pg_ctl on PATH"
 
 @dataclass
 class Server:
-    """`data`: the folder with its files."""
+    """`control` runs pg_ctl. `free`: databases with an empty base that nobody has at the moment."""
 
     folder: Path
-    data: Path
+    control: Callable[..., None]
+    options: str
     made: int = 0
+    free: list[str] = field(default_factory=list)
 
-    def url(self, database: str) -> str:
+    def url(self, database: str, user: str = "lamlam") -> str:
         """Where a database of that name is."""
-        return f"postgresql:///{database}?host={self.folder}&user=lamlam"
+        return f"postgresql:///{database}?host={self.folder}&user={user}"
 
     def new_database(self) -> str:
         """The URL of an empty database."""
         self.made += 1
         name = f"test_{self.made}"
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+        self.execute("postgres", f"CREATE DATABASE {name}")
         return self.url(name)
+
+    def execute(self, database: str, *statements: str) -> None:
+        """Carry out statements as the server's owner, each for itself."""
+        with psycopg.connect(database if "://" in database else self.url(database), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The URL of a database for one base, emptied afterwards: to make one takes longer than most tests."""
+        url = self.free.pop() if self.free else self.new_database()
+        yield url
+        with psycopg.connect(url, autocommit=True) as connection:
+            tables = connection.execute(
+                "SELECT string_agg(tablename, ', ') FROM pg_tables"
+                " WHERE schemaname = current_schema AND tablename <> 'meta'"
+            )
+            connection.execute(f"TRUNCATE {tables.fetchone()[0]} RESTART IDENTITY")
+            connection.execute("DELETE FROM meta WHERE key NOT IN ('salt', 'version')")
+        self.free.append(url)
+
+    def raw(self) -> bytes:
+        """All bytes of all databases, once they are in the files."""
+        self.execute("postgres", "CHECKPOINT")
+        return b"".join(file.read_bytes() for file in (self.folder / "data").glob("base/**/*") if file.is_file())
+
+    def stop(self) -> None:
+        """Stop as an operator does, ending all connections."""
+        self.control("--mode=fast", "stop")
+
+    def start(self) -> None:
+        """Start again."""
+        self.control(f"--log={self.folder}/log", f"--options={self.options}", "start")
 
 
 def _binaries() -> Path:
@@ -46,7 +80,7 @@ def _binaries() -> Path:
 
 
 @contextmanager
-def running(settings: str = "-c fsync=off") -> Iterator[Server]:
+def running(settings: str = "-c fsync=off -c full_page_writes=off") -> Iterator[Server]:
     """A fresh server, stopped and removed at the end. As root, it runs as another user, as PostgreSQL insists."""
     binaries = _binaries()
     folder = Path(tempfile.mkdtemp(prefix="lamlam-pg-", dir="/tmp"))  # a socket's path must be short
@@ -56,22 +90,29 @@ def running(settings: str = "-c fsync=off") -> Iterator[Server]:
         other = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
         os.chown(folder, other.pw_uid, other.pw_gid)
         user = {"user": other.pw_uid, "group": other.pw_gid, "extra_groups": []}
-    data = folder / "data"
 
-    def call(*command: str) -> None:
+    def call(program: str, *arguments: str) -> None:
+        command = (f"{binaries}/{program}", f"--pgdata={folder}/data", *arguments)
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, **user)
         if done.returncode:
-            raise RuntimeError(f"{command[0]}: {done.stdout[-500:]}{done.stderr[-500:]}")
+            raise RuntimeError(f"{program}: {done.stdout[-500:]}{done.stderr[-500:]}")
 
     try:
-        create = ("--auth=trust", "--username=lamlam", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-        call(f"{binaries}/initdb", f"--pgdata={data}", *create)
+        call(
+            "initdb",
+            "--auth=trust",
+            "--username=lamlam",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "--wal-segsize=1",
+        )
         options = f"-k {folder} -c listen_addresses='' -c max_connections=40 {settings}"
-        control = f"{binaries}/pg_ctl", f"--pgdata={data}", "--wait"
-        call(*control, f"--log={folder}/log", f"--options={options}", "start")
+        server = Server(folder, lambda *arguments: call("pg_ctl", "--wait", *arguments), options)
+        server.start()
         try:
-            yield Server(folder, data)
+            yield server
         finally:
-            call(*control, "--mode=immediate", "stop")
+            server.control("--mode=immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,6 @@
-"""What is PostgreSQL's own: databases that are no base, a server that goes, two writers, loads, and forgotten bytes."""
+"""What is PostgreSQL's own: databases that are no base, a server that goes, rights, loads cut short, bytes."""
 
+import threading
 from collections.abc import Iterator
 
 import psycopg
@@ -7,26 +8,13 @@ import pyarrow
 import pytest
 
 from lamlam.errors import LamlamError
-from lamlam.kb import Fact, KnowledgeBase, postgres
-from lamlam.kb.postgres import PostgresStore
-from tests.kb import postgres_server
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres_server.Server]:
-    with postgres_server.running() as running:
-        yield running
+from lamlam.kb import Fact, KnowledgeBase, postgres_load, postgres_schema
+from tests.kb.postgres_server import Server, running
 
 
 @pytest.fixture
-def url(server: postgres_server.Server) -> str:
+def url(server: Server) -> str:
     return server.new_database()
-
-
-def administer(url: str, *statements: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)
 
 
 def refused(url: str, create: bool = False) -> str:
@@ -46,18 +34,18 @@ def test_a_base_is_made_only_when_asked_for_and_is_there_afterwards(url):
 
 
 def test_what_is_no_base_says_so(server, url):
-    administer(url, "CREATE TABLE facts (song TEXT)")
+    server.execute(url, "CREATE TABLE facts (song TEXT)")
     assert "another program" in refused(url, create=True)
     assert "does not exist" in refused(server.url("nowhere"))
     assert "PostgreSQL" in refused(f"postgresql:///x?host={server.folder}/none")
     newer = server.new_database()
     KnowledgeBase.open(newer, create=True).close()
-    administer(newer, "UPDATE meta SET value = '9' WHERE key = 'version'")
+    server.execute(newer, "UPDATE meta SET value = '9' WHERE key = 'version'")
     assert "version 9" in refused(newer)
 
 
 def test_a_second_writer_waits_and_then_says_so(url, monkeypatch):
-    monkeypatch.setattr(postgres, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_schema, "LOCK_SECONDS", 0.1)
     with KnowledgeBase.open(url, create=True) as kb, psycopg.connect(url) as other:
         kb.add([Fact("a", "b", "c")])
         other.execute("LOCK TABLE transactions IN EXCLUSIVE MODE")
@@ -68,143 +56,198 @@ def test_a_second_writer_waits_and_then_says_so(url, monkeypatch):
         assert kb.add([Fact("a", "b", "d")]) == 1
 
 
-def test_a_server_that_ends_the_connection(url):
+END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lamlam'"
+
+
+def test_a_connection_that_the_server_ended_is_made_again(server, url):
     with KnowledgeBase.open(url, create=True) as kb:
         kb.add([Fact("a", "b", "c")])
-        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lamlam'"
-        administer(url, end)
-        for _ in range(2):
-            with pytest.raises(LamlamError, match=r"server|closed") as raised:
-                kb.lookup("a", "b")
+        server.execute(url, END)
+        assert kb.lookup("a", "b").fact.value == "c"
+        assert kb.add([Fact("a", "b", "d")]) == 1
+        server.execute(url, END)
+        assert kb.forget("a").facts
+        server.execute(url, END)
+        assert kb.snapshot("now").name == "now"
+
+
+def test_a_connection_that_ends_in_the_middle_of_a_change_leaves_nothing_of_it(server, url):
+    def facts() -> Iterator[Fact]:
+        yield Fact("a", "b", "c")
+        server.execute(url, END)
+        yield Fact("a", "b", "d")
+
+    with KnowledgeBase.open(url, create=True) as kb:
+        with pytest.raises(LamlamError, match="PostgreSQL server cannot be used") as raised:
+            kb.add(facts())
+        assert "\n" not in str(raised.value)
+        assert (len(kb), kb.stats()["transactions"]) == (0, 0)
+        assert kb.add([Fact("a", "b", "c")]) == 1
+        assert kb.check() == []
+
+
+def test_a_server_that_is_away(server):
+    with running() as other:
+        url = other.new_database()
+        with KnowledgeBase.open(url, create=True) as kb:
+            kb.add([Fact("a", "b", "c")])
+            other.stop()
+            for ask in (lambda: kb.lookup("a", "b"), lambda: kb.add([Fact("a", "b", "d")]), lambda: list(kb)):
+                with pytest.raises(LamlamError, match="check the URL and that it runs") as raised:
+                    ask()
+                assert "\n" not in str(raised.value)
+            assert "check the URL" in refused(url)
+            other.start()
+            assert kb.lookup("a", "b").fact.value == "c"
+            assert kb.add([Fact("a", "b", "d")]) == 1
+
+
+def test_a_password_is_never_shown(server, url, caplog, capfd):
+    rules = server.folder / "data" / "pg_hba.conf"
+    rules.write_text("local all locked scram-sha-256\n" + rules.read_text())
+    server.execute(url, "CREATE ROLE locked LOGIN PASSWORD 'right-4711'", "SELECT pg_reload_conf()")
+    address = url.replace("user=lamlam", "user=locked")
+    assert "password" in refused(f"{address}&password=wrong-4711")
+    for malformed in ("postgresql://locked:wr%ng-4711@/x", "postgresql://locked:4711@x:y-4711@h:p/x"):
+        said = refused(malformed)
+        assert "4711" not in said
+    server.execute(url, "GRANT ALL ON SCHEMA public TO locked")
+    with KnowledgeBase.open(f"{address}&password=right-4711", create=True) as kb:
+        kb.add([Fact("a", "b", "c")])
+        assert "4711" not in repr(kb)
+    assert "4711" not in caplog.text + "".join(capfd.readouterr())
+
+
+def test_a_role_that_may_only_read(server, url):
+    with KnowledgeBase.open(url, create=True) as kb:
+        kb.add([Fact("Ada Lovelace", "Born", "1815")])
+    server.execute(
+        url, "CREATE ROLE reader LOGIN", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+        "INSERT INTO meta VALUES ('purge', '1')",
+    )  # fmt: skip
+    with KnowledgeBase.open(url.replace("user=lamlam", "user=reader")) as kb:
+        assert kb.lookup("Ada Lovelacce", "born").fact.value == "1815"
+        assert kb.forget("Ada Lovelace", dry_run=True).facts
+        for write in (
+            lambda: kb.add([Fact("a", "b", "c")]),
+            lambda: kb.set("Ada Lovelace", "Born", "1816"),
+            lambda: kb.forget("Ada Lovelace"),
+            lambda: kb.snapshot("s"),
+            lambda: kb.load([]),
+        ):
+            with pytest.raises(LamlamError, match=r"cannot be written to.*ask the server's owner") as raised:
+                write()
             assert "\n" not in str(raised.value)
+        assert any("forgotten bytes" in problem for problem in kb.check())
 
 
-def test_a_closed_base_says_so(url):
-    kb = KnowledgeBase.open(url, create=True)
-    kb.close()
-    kb.close()
-    with pytest.raises(LamlamError, match="is closed"):
-        kb.lookup("a", "b")
+def test_two_writers_take_turns(url):
+    with KnowledgeBase.open(url, create=True) as one, KnowledgeBase.open(url) as other:
+        writers = [
+            threading.Thread(target=lambda kb=kb, n=n: [kb.set(f"E{n}", "R", str(step)) for step in range(20)])
+            for n, kb in enumerate((one, other))
+        ]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert [len(one.history(f"E{n}")) for n in (0, 1)] == [20, 20]
+        assert one.stats()["transactions"] == 40
+        assert one.check() == []
 
 
-def test_a_load_gives_what_adding_gives(server, url):
-    rows = [
-        {"entity": f"Entity {n % 7}", "relation": "RS"[n % 2], "value": f"v{n % 5}", "rank": n % 3 or None}
-        | {"source": f"d{n % 4}" if n % 3 else None, "start": n if n % 3 else None, "end": n + 2 if n % 3 else None}
-        | {"confidence": 0.5 if n % 6 == 1 else None, "author": "me" if n % 5 == 1 else None}
-        for n in range(200)
-    ]
-    facts = [
-        Fact(
-            row["entity"],
-            row["relation"],
-            row["value"],
-            row["source"],
-            None if row["start"] is None else (row["start"], row["end"]),
-            row["author"],
-            row["confidence"],
-            row["rank"] or 0,
-        )
-        for row in rows
-    ]
-    batches = [pyarrow.RecordBatch.from_pylist(part, _schema()) for part in (rows[:90], rows[90:])]
-    loaded = PostgresStore(url, create=True)
-    added = loaded.load(batches, "me", "because")
-    with KnowledgeBase.open(server.new_database(), create=True) as kb:
-        assert kb.add(facts) == added
-        assert list(loaded.facts()) == list(kb)
-    assert added.known == 200 - added
-    assert loaded.check() == []
-    assert loaded.exact_many([("Entity 1", "S"), ("%", "\0"), ("Entity 1", "T")])[1:] == [None, None]
-    with pytest.raises(LamlamError, match="still empty"):
-        loaded.load(batches, None, None)
-    loaded.add([Fact("Entity 1", "S", "later")], None, None, False)
-    assert loaded.check() == []
-    loaded.close()
+TABLE = pyarrow.table({"entity": ["Ada Lovelace", "Alan Turing"], "relation": ["R", "R"], "value": ["v", "w"]})
 
 
-def _schema() -> pyarrow.Schema:
-    text, number = pyarrow.string(), pyarrow.int64()
-    names = {"entity": text, "relation": text, "value": text, "rank": number, "source": text, "start": number}
-    return pyarrow.schema({**names, "end": number, "confidence": pyarrow.float64(), "author": text})
+def test_a_load_that_stops_halfway_leaves_an_empty_base(url, monkeypatch):
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with KnowledgeBase.open(url, create=True) as kb:
+        monkeypatch.setattr(postgres_load, "_send_facts", stop)
+        with pytest.raises(KeyboardInterrupt):
+            kb.load(TABLE.to_batches())
+        monkeypatch.undo()
+        assert (len(kb), kb.stats()["transactions"], kb.check()) == (0, 0, [])
+        assert kb.load(TABLE.to_batches()) == 2
+        assert kb.lookup("Ada Lovelacce", "R").fact.value == "v"
 
 
-def test_a_base_of_version_1_gets_a_table_of_synonyms(url):
+def test_a_load_that_stops_before_its_index_of_names_is_finished_on_opening(server, url):
+    with KnowledgeBase.open(url, create=True) as kb:
+        kb.load(TABLE.to_batches())
+        kb.add_alias("Countess", "Ada Lovelace")
+        server.execute(url, "TRUNCATE spoken", "INSERT INTO meta VALUES ('names_behind', '1')")
+        assert kb.lookup("Ada Lovelacce", "R") is None
+    with KnowledgeBase.open(url) as kb:
+        assert kb.lookup("Ada Lovelacce", "R").fact.value == "v"
+        assert kb.lookup("Countes", "R").fact.value == "v"
+        assert kb.check() == []
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_base_is_brought_up_to_date(server, url, version):
     with KnowledgeBase.open(url, create=True) as kb:
         kb.add([Fact("Ada Lovelace", "Educated At", "home")])
-    administer(url, "DROP TABLE synonyms")
-    administer(url, "UPDATE meta SET value = '1' WHERE key = 'version'")
+    server.execute(
+        url,
+        *(["DROP TABLE synonyms"] if version == 1 else []),
+        "DROP TABLE unnamed",
+        f"UPDATE meta SET value = '{version}' WHERE key = 'version'",
+    )
     for _ in range(2):
         with KnowledgeBase.open(url) as kb:
             kb.add_synonym("schooling place", "Educated At")
             assert kb.lookup("Ada Lovelace", "schooling place").fact.value == "home"
             assert kb.check() == []
-
-
-@pytest.mark.parametrize("value", ["", "a\0b", None])
-def test_a_load_with_a_fact_that_cannot_be_stored_loads_nothing(url, value):
-    store = PostgresStore(url, create=True)
-    batch = pyarrow.record_batch({"entity": ["a", "b"], "relation": ["r", "r"], "value": ["v", value]})
-    with pytest.raises(LamlamError, match="value of a fact"):
-        store.load([batch], None, None)
-    assert len(store) == 0
-    assert store.add([Fact("a", "r", "v")], None, None, False) == 1
-    store.close()
-
-
-def test_nothing_forgotten_is_left_in_the_files_of_the_database(server, url):
-    """In the tables and indexes; the write-ahead log is the server's."""
-    secrets = [b"Zebediah", b"zebediah", b"Quux", b"quux", b"xylophone-4711", b"marimba-0815"]
-
-    def left() -> list[bytes]:
-        administer(url, "CHECKPOINT")
-        raw = b"".join(file.read_bytes() for file in server.data.glob("base/**/*") if file.is_file())
-        return [secret for secret in secrets if secret in raw]
-
-    with KnowledgeBase.open(url, create=True) as kb:
-        kb.add(Fact(f"Person {n}", "Birth Date", f"day {n}", source=f"doc {n}") for n in range(50))
-        kb.add([Fact("Zebediah Quux", "Secret", "xylophone-4711", source="doc of Zebediah Quux", author="Quuxmaster")])
-        kb.add_alias("Zebquuxter", "Zebediah Quux", reason="because Zebquuxter is Zebediah Quux")
-        kb.set("Zebediah Quux", "Secret", "marimba-0815", author="Quuxmaster", reason="xylophone-4711 was wrong")
-        administer(url, "ANALYZE")
-        assert left() == secrets
-        kb.forget("Zebquuxter")
-        assert left() == []
-        assert kb.lookup("Zebediah Quuxx", "Secret") is None
+    with KnowledgeBase.open(url) as kb:
+        kb.forget("Ada Lovelace")
         assert kb.check() == []
 
 
-def test_a_forget_that_was_stopped_is_finished_on_opening(url):
+def test_nothing_forgotten_is_left_in_any_file_of_a_server_that_does_not_keep_its_log():
+    secrets = [b"Zebediah", b"zebediah", b"Quux", b"quux", b"xylophone-4711", b"marimba-0815"]
+    with running("-c fsync=off -c wal_recycle=off -c min_wal_size=2MB") as server:
+
+        def left() -> list[bytes]:
+            raw = b"".join(file.read_bytes() for file in server.folder.rglob("*") if file.is_file())
+            return [secret for secret in secrets if secret in raw]
+
+        with KnowledgeBase.open(server.new_database(), create=True) as kb:
+            kb.add(Fact(f"Person {n}", "Birth Date", f"day {n}", source=f"doc {n}") for n in range(50))
+            kb.add([Fact("Zebediah Quux", "Secret", "xylophone-4711", source="of Zebediah Quux", author="Quuxmaster")])
+            kb.add_alias("Zebquuxter", "Zebediah Quux", reason="because Zebquuxter is Zebediah Quux")
+            kb.set("Zebediah Quux", "Secret", "marimba-0815", author="Quuxmaster", reason="xylophone-4711 was wrong")
+            server.execute(kb._store._url, "ANALYZE")
+            assert left() == secrets
+            kb.forget("Zebquuxter")
+            assert left() == []
+            assert kb.lookup("Zebediah Quuxx", "Secret") is None
+            assert kb.check() == []
+
+
+@pytest.mark.parametrize("held", ["SELECT 1", "SELECT count(*) FROM texts"])
+def test_bytes_held_by_a_reader_go_when_the_base_is_next_opened(server, url, held, monkeypatch):
+    monkeypatch.setattr(postgres_schema, "LOCK_SECONDS", 0.2)
+    with KnowledgeBase.open(url, create=True) as kb, psycopg.connect(url) as other:
+        kb.add([Fact("Ada Lovelace", "Secret", "xylophone-4711"), Fact("E", "R", "v")])
+        other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        other.execute(held)
+        with pytest.raises(LamlamError, match="while another connection reads"):
+            kb.forget("Ada Lovelace")
+        assert kb.lookup("Ada Lovelace", "Secret") is None
+        assert any("forgotten bytes" in problem for problem in kb.check())
+        assert b"xylophone-4711" in server.raw()
+        other.rollback()
+    with KnowledgeBase.open(url) as kb:
+        assert kb.check() == []
+        assert b"xylophone-4711" not in server.raw()
+
+
+def test_a_forget_that_was_stopped_is_finished_on_opening(server, url):
     with KnowledgeBase.open(url, create=True) as kb:
         kb.add([Fact("a", "b", "c")])
-        administer(url, "INSERT INTO meta VALUES ('purge', '1')")
+        server.execute(url, "INSERT INTO meta VALUES ('purge', '1')")
         assert any("forgotten bytes" in problem for problem in kb.check())
     with KnowledgeBase.open(url) as kb:
         assert kb.check() == []
-
-
-def test_what_is_not_built_says_so(url, tmp_path):
-    store = PostgresStore(url, create=True)
-    with pytest.raises(LamlamError, match="cannot be compared"):
-        store.diff(0, 1)
-    with pytest.raises(LamlamError, match="pg_dump"):
-        store.backup(tmp_path / "x")
-    store.close()
-
-
-def test_reading_at_a_moment_snapshots_and_rolling_back(url):
-    store = PostgresStore(url, create=True)
-    store.add([Fact("E", "R", "old", source="d")], "me", None, False)
-    then = store.snapshot("then")
-    store.set([Fact("E", "R", "new"), Fact("E", "S", "more")], None, None, False)
-    entity = store.entity("E").id
-    assert [fact.value for fact in store.exact("E", "R", 5, then.transaction)] == ["old"]
-    assert [fact.value for fact in store.facts(at=then.transaction)] == ["old"]
-    assert [named.name for named in store.relations_of(entity, at=then.transaction)] == ["R"]
-    assert store.snapshots() == [then]
-    assert store.transaction_at(then.time) == then.transaction
-    assert store.rollback(then.transaction, None, None) == 3
-    assert [(fact.value, fact.source) for fact in store.facts()] == [("old", "d")]
-    assert [named.name for named in store.relations_of(entity, past=True)] == ["R", "S"]
-    assert store.check() == []
-    store.close()

@@ -12,10 +12,7 @@ from lamlam.kb import schema
 
 def copy(base: Path, writable: bool, path: Path) -> None:
     """Copy a base to a new file, which is there whole or not at all; the base may be read and written meanwhile."""
-    if path.exists():
-        raise LamlamError(f"there is a file {path} already; back up to another name or remove it first")
-    if not path.absolute().parent.is_dir():
-        raise LamlamError(f"cannot back up to {path}: there is no folder {path.parent}; make it first")
+    check_free(path)
     source = schema.reader(base, writable)
     try:
         with write_beside(path) as partial:
@@ -33,3 +30,11 @@ def copy(base: Path, writable: bool, path: Path) -> None:
         raise schema.explained(error, base) from error
     finally:
         source.close()
+
+
+def check_free(path: Path) -> None:
+    """Raise `LamlamError` where no backup can be made, or one would replace something."""
+    if path.exists():
+        raise LamlamError(f"there is a file {path} already; back up to another name or remove it first")
+    if not path.absolute().parent.is_dir():
+        raise LamlamError(f"cannot back up to {path}: there is no folder {path.parent}; make it first")

@@ -34,9 +34,9 @@ _HELD = f"""
     OR EXISTS (SELECT 1 FROM past v WHERE {_SAME} AND v.made <= {{at}} AND v.ended > {{at}}))"""  # noqa: S608
 _LAST = f"""
     (SELECT max(n) FROM (
-        SELECT made AS n FROM facts v WHERE {_SAME} AND n > ?1 AND n <= ?2
-        UNION ALL SELECT made AS n FROM past v WHERE {_SAME} AND n > ?1 AND n <= ?2
-        UNION ALL SELECT ended AS n FROM past v WHERE {_SAME} AND n > ?1 AND n <= ?2))"""  # noqa: S608
+        SELECT made AS n FROM facts v WHERE {_SAME} AND made > ?1 AND made <= ?2
+        UNION ALL SELECT made AS n FROM past v WHERE {_SAME} AND made > ?1 AND made <= ?2
+        UNION ALL SELECT ended AS n FROM past v WHERE {_SAME} AND ended > ?1 AND ended <= ?2) m)"""  # noqa: S608
 _DIFF = f"""
     SELECT x.id, x.time, x.kind, x.author, x.reason, e.name, r.name, t.text, k.ends FROM (
         SELECT k.*, {_LAST} AS last, {_HELD.format(at="?1")} AS ends, {_HELD.format(at="?2")} AS holds

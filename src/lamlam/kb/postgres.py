@@ -10,8 +10,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import unquote
 
 import psycopg
 
@@ -21,10 +23,12 @@ from lamlam.kb import postgres_reading as reading
 from lamlam.kb import postgres_schema as schema
 from lamlam.kb.fact import Added, Change, Fact, Forgotten, OtherName, OtherNames, Snapshot
 from lamlam.kb.forgetting import forget
-from lamlam.kb.history import changes
+from lamlam.kb.history import changes, difference
 from lamlam.kb.name_index import NameIndex
-from lamlam.kb.names import checked, normalise, unusable
+from lamlam.kb.names import normalise, unusable
 from lamlam.kb.postgres_names import TrigramNames
+from lamlam.kb.postgres_purge import purge
+from lamlam.kb.postgres_replica import NameReplica
 from lamlam.kb.postgres_session import Session
 from lamlam.kb.reading import closed_hash
 from lamlam.kb.rollback import roll_back
@@ -35,43 +39,42 @@ if TYPE_CHECKING:
     import pyarrow
 
 Result = TypeVar("Result")
-LOCK_SECONDS = 5.0
-"""How long a writer waits for another one before it gives up."""
 _PAGE = 5000
 
 
 class PostgresStore:
     """A base in the database that a `postgresql://` URL names: the store's protocol, as SQLite's has it.
 
-    What was forgotten leaves every table and index; the server's write-ahead log, its backups and its replicas are
-    its owner's to clear.
+    With `replica=FOLDER` among the URL's parameters, misspelt names are found in a copy of all names in that folder,
+    which follows the server (`lamlam.kb.postgres_replica`). What was forgotten leaves every table and index; the
+    server's write-ahead log, its backups and its standbys are its owner's to clear.
     """
 
     def __init__(self, url: str, create: bool = False) -> None:
-        self._url = url
+        self._url, folder = _without_replica(url)
+        self._create = create
         self._lock, self._reading_lock = threading.RLock(), threading.RLock()
-        self._connection = schema.connect(url)
+        self._trigrams = False
+        self._session = Session(self._opened)
         try:
-            with self._explaining():
-                self._trigrams = schema.prepare(self._connection, create)
-                self._connection.execute(
-                    "SELECT set_config('lock_timeout', %s, false)", (f"{LOCK_SECONDS * 1000:.0f}",)
-                )
-            self._reader_connection = schema.connect(url)
+            self._reader = Session(partial(schema.connect, self._url))
         except BaseException:
-            self._connection.close()
+            self._session.close()
             raise
-        self._session, self._reader = Session(self._connection), Session(self._reader_connection)
         # What writes facts is SQLite's own code, which asks of a connection no more than a Session has.
         self._shared = cast(sqlite3.Connection, self._session)
         self._names = cast(NameIndex, TrigramNames(self._session, self._trigrams))
-        self._near = TrigramNames(self._reader, self._trigrams)
+        self._near: TrigramNames | NameReplica = TrigramNames(self._reader, self._trigrams)
         self._tombstones = Tombstones(self._shared)
         self._buried = Tombstones(cast(sqlite3.Connection, self._reader))
-        with self._reading() as session:
-            unfinished = session.execute("SELECT 1 FROM meta WHERE key = 'purge'").fetchone()
-        if unfinished:  # a `forget` was stopped between its commit and the clearing of the pages
-            self._purge()
+        try:
+            self._finish()
+            if folder is not None:
+                with self._reading() as session:
+                    self._near = NameReplica(session, folder)
+        except BaseException:
+            self.close()
+            raise
 
     def exact(self, entity: str, relation: str, limit: int, at: int | None = None) -> list[Fact]:
         """The facts of exactly these two names, in declared order."""
@@ -189,10 +192,9 @@ class PostgresStore:
             return changes(cast(sqlite3.Connection, session), entity, relation)
 
     def diff(self, since: int, until: int) -> list[Change]:
-        """Not built for PostgreSQL."""
-        raise LamlamError(
-            "two moments of a base in PostgreSQL cannot be compared yet; export the base and compare there"
-        )
+        """What differs between two transactions, by entity and relation."""
+        with self._reading() as session:
+            return difference(cast(sqlite3.Connection, session), since, until)
 
     def transaction_at(self, time: datetime | None = None) -> int:
         """The last transaction that was done at `time`, or now; 0 where there was none."""
@@ -241,10 +243,10 @@ class PostgresStore:
         from lamlam.kb.postgres_load import load
 
         with self._lock, self._explaining():
-            with self._connection.transaction():
-                self._take_turn()
-                added = load(self._connection, batches, author, reason, self._trigrams)
-            self._connection.execute("ANALYZE")
+            connect = partial(schema.connect, self._url)
+            connection = self._ready()
+            added = load(connection, connect, self._take_turn, batches, author, reason, self._trigrams)
+            connection.execute("ANALYZE")
             return added
 
     def add(self, facts: Iterable[Fact], author: str | None, reason: str | None, force: bool) -> Added:
@@ -315,13 +317,17 @@ class PostgresStore:
 
     def snapshot(self, name: str) -> Snapshot:
         """Give this moment a name."""
-        with self._lock, self._explaining(), self._connection.transaction():
+        with self._lock, self._explaining(), self._ready().transaction():
             self._take_turn()
-            return moments.take(self._shared, checked(name, "name"))
+            return moments.take(self._shared, name)
 
     def backup(self, path: Path) -> None:
-        """Not for PostgreSQL, which has tools of its own."""
-        raise LamlamError("a base in PostgreSQL is backed up by the server's own tools, such as pg_dump")
+        """Write the base as it is at one moment to a new SQLite file, with its history and what it has forgotten."""
+        # Here, because nothing else needs both stores.
+        from lamlam.kb.postgres_backup import copy
+
+        with self._explaining():
+            copy(self._url, path)
 
     @property
     def file(self) -> None:
@@ -336,8 +342,9 @@ class PostgresStore:
     def close(self) -> None:
         """Let go of the server. Closing twice does nothing."""
         with self._lock, self._reading_lock:
-            self._connection.close()
-            self._reader_connection.close()
+            self._session.close()
+            self._reader.close()
+            self._near.close()
 
     def _of(self, entity: int, relation: int | None, limit: int, at: int | None) -> list[Fact]:
         # A limit of NULL is no limit.
@@ -360,7 +367,7 @@ class PostgresStore:
 
     def _commit(self, kind: str, author: str | None, reason: str | None, write: Callable[[int], Result]) -> Result:
         """Write inside a transaction with a number of its own, which goes if nothing was changed under it."""
-        with self._lock, self._explaining(), self._connection.transaction() as transaction:
+        with self._lock, self._explaining(), self._ready().transaction() as transaction:
             self._take_turn()
             before = self._session.total_changes
             result = write(moments.begin(self._shared, kind, author, reason))
@@ -368,21 +375,50 @@ class PostgresStore:
                 transaction.force_rollback = True
         return result
 
+    def _opened(self) -> psycopg.Connection:
+        """A connection to a database that holds a base."""
+        connection = schema.connect(self._url)
+        try:
+            with self._explaining():
+                self._trigrams = schema.prepare(connection, self._create)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _ready(self) -> psycopg.Connection:
+        """The connection that writes, a new one where the server has ended it since the last change."""
+        self._session.execute("SELECT 1")
+        return self._session.connection
+
     def _take_turn(self) -> None:
         """Wait until no other writer is in a transaction; readers are not kept waiting."""
         try:
-            self._connection.execute("LOCK TABLE transactions IN EXCLUSIVE MODE")
+            self._session.connection.execute("LOCK TABLE transactions IN EXCLUSIVE MODE")
         except psycopg.errors.LockNotAvailable as error:
             raise LamlamError(
-                f"another process is writing to the base and did not finish within {LOCK_SECONDS:g} seconds; "
+                f"another process is writing to the base and did not finish within {schema.LOCK_SECONDS:g} seconds; "
                 "try again when it is done"
             ) from error
 
+    def _finish(self) -> None:
+        """Finish what was stopped halfway: a `forget` before its purge, a load before its index of names."""
+        with self._reading() as session:
+            unfinished = session.execute("SELECT key FROM meta WHERE key IN ('purge', 'names_behind')").fetchall()
+            mine = "SELECT has_table_privilege('transactions', 'INSERT') AND NOT pg_is_in_recovery()"
+            if not unfinished or not session.execute(mine).fetchone()[0]:
+                return
+        if ("purge",) in unfinished:
+            self._purge()
+        if ("names_behind",) in unfinished:
+            from lamlam.kb.postgres_load import finish
+
+            with self._lock, self._explaining():
+                finish(self._ready(), self._trigrams)
+
     def _purge(self) -> None:
         with self._lock, self._explaining():
-            for table in schema.rewritten():
-                self._connection.execute(f"VACUUM (FULL) {table}".encode())
-            self._connection.execute("DELETE FROM meta WHERE key = 'purge'")
+            purge(self._ready())
 
     @contextmanager
     def _reading(self) -> Iterator[Session]:
@@ -396,3 +432,14 @@ class PostgresStore:
             yield
         except psycopg.Error as error:
             raise schema.explained(error) from error
+
+
+def _without_replica(url: str) -> tuple[str, Path | None]:
+    """The URL as the driver takes it, and the folder of the replica that it names."""
+    address, _, query = url.partition("?")
+    parameters = [part for part in query.split("&") if part]
+    folders = [unquote(part.partition("=")[2]) for part in parameters if part.startswith("replica=")]
+    if len(folders) > 1 or "" in folders:
+        raise LamlamError("the URL of the base is to name one folder for its replica, as in ?replica=/var/cache/names")
+    others = "&".join(part for part in parameters if not part.startswith("replica="))
+    return address + (f"?{others}" if others else ""), Path(folders[0]) if folders else None

@@ -1,180 +1,170 @@
-"""Loading an empty base in PostgreSQL: rows as numbers by COPY, grouped by the server, strings after them.
+"""Filling an empty base in PostgreSQL from Arrow batches: numbered and grouped here, sent by COPY, indexed at the end.
 
-The client gives every string its number, so that what it sends of a fact is four integers; the server sorts and groups
-the facts, which puts those of an entity side by side, and makes the indexes when all is in.
+Tables are emptied in the transaction that fills them, which lets COPY write rows as they will stay (FREEZE), and filled
+before they have an index. The index of misspelt names, which takes a third of the time, is made beside the rest over a
+connection of its own. It is committed after the facts: a mark in `meta` has it made anew if the load was cut short
+between the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import psycopg
+import pyarrow
+import pyarrow.compute as pc
 
 from lamlam.errors import LamlamError
-from lamlam.kb.fact import Added, Fact
-from lamlam.kb.names import checked, normalise
-from lamlam.kb.postgres_names import padded
+from lamlam.kb import filing
+from lamlam.kb.encoding import Column, encode
+from lamlam.kb.fact import Added
+from lamlam.kb.gathering import Gathered, Ints, Said, gather
+from lamlam.kb.names import LONGEST_FUZZY
+from lamlam.kb.postgres_copy import copy
 from lamlam.kb.postgres_schema import INDEXES, TRIGRAMS
-from lamlam.kb.reading import closed_hash
-from lamlam.kb.writing import check_fact
 
-if TYPE_CHECKING:
-    import pyarrow
-
-_KEY = ("entity", "relation", "value")
-_EVIDENCE = ("source", "start", "end", "author", "confidence", "valid_from", "valid_to")
-_ROW = np.dtype([("fields", ">i2"), *((f"{part}{n}", ">i4") for n in range(4) for part in ("length", "number"))])
-_HEADER, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-
-_STAGE = """
-    CREATE TEMPORARY TABLE loading (entity INTEGER, relation INTEGER, value INTEGER, rank INTEGER) ON COMMIT DROP;
-    CREATE TEMPORARY TABLE loading_said (entity INTEGER, relation INTEGER, value INTEGER, rank INTEGER,
-        source INTEGER, start BIGINT, "end" BIGINT, author INTEGER, confidence DOUBLE PRECISION,
-        valid_from TEXT, valid_to TEXT) ON COMMIT DROP;
-    CREATE TEMPORARY TABLE loading_texts (id INTEGER, text TEXT) ON COMMIT DROP"""
-_BARE_FACTS = """
-    INSERT INTO facts SELECT entity, relation, value, min(rank), 1, 1, 1 FROM loading
-    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
-_SAID = """
-    INSERT INTO evidence SELECT entity, relation, value, source, start, "end", author, valid_from, valid_to, 1, NULL,
-        max(confidence) FROM loading_said GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9 ORDER BY 1, 2, 3"""
-_FACTS = """
-    INSERT INTO facts SELECT entity, relation, value, min(rank), sum(support), max(bare), 1 FROM (
-        SELECT entity, relation, value, min(rank) AS rank, 1 AS support, 1 AS bare FROM loading GROUP BY 1, 2, 3
-        UNION ALL SELECT entity, relation, value, min(rank), 0, 0 FROM loading_said GROUP BY 1, 2, 3
-        UNION ALL SELECT entity, relation, value, 2147483647, count(*), 0 FROM evidence GROUP BY 1, 2, 3) f
-    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
-_TEXTS = """
-    INSERT INTO texts SELECT id, text, coalesce(uses, 0) FROM loading_texts
-    LEFT JOIN (SELECT value AS id, count(*) AS uses FROM facts GROUP BY 1) f USING (id) ORDER BY id"""
-_COUNTS = (
-    "UPDATE relations SET facts = n FROM (SELECT relation, count(*) n FROM facts GROUP BY 1) f WHERE id = relation",
-    "UPDATE sources SET uses = n FROM (SELECT source, count(*) AS n FROM evidence GROUP BY 1) e WHERE id = source",
-    "UPDATE authors SET uses = n FROM (SELECT author, count(*) AS n FROM evidence GROUP BY 1) e WHERE id = author",
-)
-
-
-class _Numbers:
-    """Strings by number, from 1 on in the order in which they come."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.ids: dict[str, int] = {}
-
-    def of(self, column: pyarrow.Array) -> npt.NDArray[np.int32]:
-        """The numbers of a column without gaps."""
-        encoded = column.dictionary_encode()
-        found = [self.one(text) for text in encoded.dictionary.to_pylist()]
-        if encoded.indices.null_count:
-            raise LamlamError(f"the {self.what} of a fact is missing; leave the fact out or give it a {self.what}")
-        numbers: npt.NDArray[np.int32] = np.array(found, np.int32)[encoded.indices.to_numpy()]
-        return numbers
-
-    def one(self, text: str) -> int:
-        """The number of one string."""
-        number = self.ids.get(text)
-        if number is None:
-            number = self.ids[checked(text, self.what)] = len(self.ids) + 1
-        return number
+_LOAD = 1  # the transaction's number
+_KEYED = ("entities", "relations", "texts", "sources", "authors")
+_DATES = ("valid_from", "valid_to")
+_NAMING = 0x4C4D6C63  # the advisory lock of whoever makes the index of misspelt names
 
 
 def load(
     connection: psycopg.Connection,
+    connect: Callable[[], psycopg.Connection],
+    take_turn: Callable[[], None],
     batches: Iterable[pyarrow.RecordBatch],
     author: str | None,
     reason: str | None,
     trigrams: bool,
 ) -> Added:
-    """Load inside a transaction that has begun and holds the writer's lock; `LamlamError` for a base with a past."""
-    if connection.execute("SELECT 1 FROM transactions LIMIT 1").fetchone() is not None:
-        raise LamlamError("only a base that is still empty can be loaded; use add for one that has facts")
+    """Load as the base's first transaction; `take_turn` has `connection` wait for other writers.
+
+    Raises `LamlamError` for a base with a past, and where one row cannot be stored; then none is.
+    """
+    with connect() as other, other.transaction(), ThreadPoolExecutor(2) as beside:
+        try:
+            with connection.transaction():
+                take_turn()
+                past = "SELECT 1 FROM transactions UNION ALL SELECT 1 FROM tombstones LIMIT 1"
+                if connection.execute(past).fetchone() is not None:
+                    raise LamlamError("the base is not new: facts are loaded into an empty one; add them instead")
+                columns, evidence = encode(batches)
+                names = columns["entity"].texts
+                if not len(names):
+                    return Added(0)
+                normalised = beside.submit(filing.normalised, names)
+                naming = beside.submit(lambda: _fill_names(other, _numbers(names), normalised.result(), trigrams))
+                made = _LOAD, time(), "load", author, reason
+                connection.execute("INSERT INTO transactions VALUES (%s, %s, %s, %s, %s)", made)
+                connection.execute("INSERT INTO meta VALUES ('names_behind', '1')")
+                rows = len(columns["entity"].codes)
+                with _without_indexes(connection, *_KEYED, "facts", "evidence", "normalised"):
+                    copy(connection, "entities", [_numbers(names), names])
+                    facts, said = gather(columns, evidence)
+                    _send_facts(connection, columns, facts)
+                    if evidence is not None and said is not None:
+                        _send_evidence(connection, evidence, facts, said)
+                    hashes = filing.hashes(normalised.result())
+                    order = np.argsort(hashes, kind="stable")
+                    copy(connection, "normalised", [hashes[order], _numbers(names)[order]])
+                for table in _KEYED:
+                    restart = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # noqa: S608
+                    connection.execute(restart.encode())
+            naming.result()
+        except BaseException:
+            other.cancel()
+            raise
+        other.execute("DELETE FROM meta WHERE key = 'names_behind'")
+    return Added(len(facts.entity), rows - len(facts.entity))
+
+
+def finish(connection: psycopg.Connection, trigrams: bool) -> None:
+    """Make the index of misspelt names anew if a load was cut short before it had, unless one is under way."""
+    behind = "SELECT 1 FROM meta WHERE key = 'names_behind'"
+    if connection.execute(behind).fetchone() is None:
+        return
+    with connection.transaction():
+        free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_NAMING,)).fetchone()
+        if free == (True,) and connection.execute(behind).fetchone() is not None:
+            named = connection.execute("SELECT id, name FROM entities ORDER BY id").fetchall()
+            aliased = connection.execute("SELECT DISTINCT entity, normalised FROM aliases").fetchall()
+            names = filing.normalised(pyarrow.array([name for _, name in named], pyarrow.large_string()))
+            names = pyarrow.concat_arrays([names, pyarrow.array([name for _, name in aliased], names.type)])
+            numbers = np.array([number for number, _ in (*named, *aliased)], np.int32)
+            _fill_names(connection, numbers, names, trigrams)
+            connection.execute("DELETE FROM meta WHERE key = 'names_behind'")
+
+
+def _fill_names(
+    connection: psycopg.Connection, entities: npt.NDArray[np.int32], normalised: pyarrow.Array, trigrams: bool
+) -> None:
+    """Fill the index of misspelt names, in a transaction that has begun."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_NAMING,))
+    with _without_indexes(connection, "spoken", trigrams=trigrams):
+        short = pc.less_equal(pc.utf8_length(normalised), LONGEST_FUZZY)
+        gap, nothing = (pyarrow.scalar(text, normalised.type) for text in (" ", ""))
+        padded = pc.binary_join_element_wise(gap, normalised.filter(short), gap, nothing)
+        copy(connection, "spoken", [entities[short.to_numpy(zero_copy_only=False)], padded])
+
+
+@contextmanager
+def _without_indexes(connection: psycopg.Connection, *tables: str, trigrams: bool = False) -> Iterator[None]:
+    """Have tables empty and new in this transaction, and without their indexes, which are made on the way out."""
+    indexes = {**INDEXES, **({"spoken_trigrams": TRIGRAMS} if trigrams else {})}
+    of = {name: make for name, make in indexes.items() if any(f" ON {table} " in make for table in tables)}
     connection.execute("SET LOCAL maintenance_work_mem = '512MB'")
-    connection.execute("SET LOCAL work_mem = '256MB'")
-    for statement in [*_STAGE.split(";"), *(f"DROP INDEX {name}" for name in INDEXES)]:
-        connection.execute(statement.encode())
-    if trigrams:
-        connection.execute("DROP INDEX spoken_trigrams")
-    numbers = {what: _Numbers(what) for what in (*_KEY, "source", "author")}
-    rows = said = 0
-    for batch in batches:
-        rows += batch.num_rows
-        said += _stage(connection, batch, numbers)
-    made = 1, time(), "load", author, reason
-    connection.execute("INSERT INTO transactions VALUES (%s, %s, %s, %s, %s)", made)
-    if said:
-        connection.execute(_SAID)
-    added = connection.execute(_FACTS if said else _BARE_FACTS).rowcount
-    _dictionaries(connection, numbers)
-    for statement in [*INDEXES.values(), *([TRIGRAMS] if trigrams else []), *_COUNTS]:
-        connection.execute(statement.encode())
-    return Added(added, rows - added)
+    connection.execute(f"TRUNCATE {', '.join(tables)}".encode())
+    for name in of:
+        connection.execute(f"DROP INDEX {name}".encode())
+    keyed = [table for table in tables if table in _KEYED]
+    for table in keyed:
+        connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey".encode())
+    yield
+    for table in keyed:
+        connection.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (id)".encode())
+    for make in of.values():
+        connection.execute(make.encode())
 
 
-def _stage(connection: psycopg.Connection, batch: pyarrow.RecordBatch, numbers: dict[str, _Numbers]) -> int:
-    """Send the rows of a batch; how many say more than the fact."""
-    there = set(batch.schema.names)
-    staged = np.zeros(batch.num_rows, _ROW)
-    staged["fields"] = 4
-    for place, what in enumerate(_KEY):
-        staged[f"length{place}"] = 4
-        staged[f"number{place}"] = numbers[what].of(batch.column(what))
-    staged["length3"] = 4
-    if "rank" in there:
-        staged["number3"] = batch.column("rank").fill_null(0).to_numpy(zero_copy_only=False)
-    telling = np.zeros(batch.num_rows, bool)
-    columns = [what for what in _EVIDENCE if what in there and batch.column(what).null_count < batch.num_rows]
-    for what in columns:
-        telling |= batch.column(what).is_valid().to_numpy(zero_copy_only=False)
-    with connection.cursor() as cursor:
-        with cursor.copy("COPY loading FROM STDIN (FORMAT binary)") as copy:
-            copy.write(_HEADER + staged[~telling].tobytes() + _END)
-        which = np.flatnonzero(telling)
-        if len(which):
-            with cursor.copy("COPY loading_said FROM STDIN") as copy:
-                for row, cells in zip(which.tolist(), batch.take(which).to_pylist(), strict=True):
-                    copy.write_row(_told(cells, [int(staged[f"number{n}"][row]) for n in range(4)], numbers))
-    return len(which)
+def _send_facts(connection: psycopg.Connection, columns: dict[str, Column], facts: Gathered) -> None:
+    """The facts, their relations and their values, with how often each is used."""
+    copy(connection, "facts", [*(array.astype(np.int32) for array in facts), _LOAD])
+    relations, texts = columns["relation"].texts, columns["value"].texts
+    counts = np.bincount(facts.relation, minlength=len(relations) + 1)[1:].astype(np.int32)
+    copy(connection, "relations", [_numbers(relations), relations, filing.normalised(relations), counts, 0])
+    uses = np.bincount(facts.value, minlength=len(texts) + 1)[1:].astype(np.int32)
+    copy(connection, "texts", [_numbers(texts), texts, uses])
 
 
-def _told(cells: dict[str, Any], key: Sequence[int], numbers: dict[str, _Numbers]) -> tuple[Any, ...]:
-    """A row of loading_said."""
-    start, end = cells.get("start"), cells.get("end")
-    said = {what: cells.get(what) for what in ("source", "author", "confidence", "valid_from", "valid_to")}
-    span = None if start is None or end is None else (start, end)
-    fact = Fact(cells["entity"], cells["relation"], cells["value"], span=span, rank=key[3], **said)
-    check_fact(fact)
-    source, author = (
-        0 if name is None else numbers[what].one(name)
-        for what, name in (("source", fact.source), ("author", fact.author))
-    )
-    dates = fact.valid_from or "", fact.valid_to or ""
-    return (*key, source, *(span or (-1, -1)), author, fact.confidence, *dates)
+def _send_evidence(connection: psycopg.Connection, evidence: dict[str, Any], facts: Gathered, said: Said) -> None:
+    """Who says so, where and for when."""
+    for what, codes in (("source", said.source), ("author", said.author)):
+        texts = evidence[what].texts
+        uses = np.bincount(codes, minlength=len(texts) + 1)[1:].astype(np.int32)
+        copy(connection, f"{what}s", [_numbers(texts), texts, uses])
+    unsure = np.isnan(said.confidence)
+    for which in (unsure, ~unsure):  # NULL takes no room in a row, so that these are rows of another make
+        if which.any():
+            of = Said._make(array[which] for array in said)
+            key = [array[of.fact].astype(np.int32) for array in (facts.entity, facts.relation, facts.value)]
+            who = of.source.astype(np.int32), of.start, of.end, of.author.astype(np.int32)
+            dates = [_dates(evidence[part], codes) for part, codes in zip(_DATES, of[5:7], strict=True)]
+            sure = None if which is unsure else of.confidence
+            copy(connection, "evidence", [*key, *who, *dates, _LOAD, None, sure])
 
 
-def _dictionaries(connection: psycopg.Connection, numbers: dict[str, _Numbers]) -> None:
-    """Send the strings."""
-    entities = {name: normalise(name) for name in numbers["entity"].ids}
-    _copy(connection, "entities", ((number, name) for name, number in numbers["entity"].ids.items()))
-    filed = zip(entities.values(), numbers["entity"].ids.values(), strict=True)
-    _copy(connection, "normalised", ((closed_hash(normalised), number) for normalised, number in filed))
-    filed = zip(entities.values(), numbers["entity"].ids.values(), strict=True)
-    _copy(connection, "spoken", ((number, text) for name, number in filed if (text := padded(name)) is not None))
-    relations = ((number, name, normalise(name), 0, 0) for name, number in numbers["relation"].ids.items())
-    _copy(connection, "relations", relations)
-    _copy(connection, "loading_texts", ((number, text) for text, number in numbers["value"].ids.items()))
-    connection.execute(_TEXTS)
-    for what in ("source", "author"):
-        _copy(connection, f"{what}s", ((number, name, 0) for name, number in numbers[what].ids.items()))
-    for table in ("entities", "relations", "texts", "sources", "authors"):
-        restart = f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # noqa: S608
-        connection.execute(restart.encode())
+def _dates(column: Column, codes: Ints) -> pyarrow.Array:
+    """The dates of codes, empty for none."""
+    texts = column.texts.cast(pyarrow.large_string())
+    return pc.fill_null(texts.take(pyarrow.array(codes - 1, mask=codes == 0)), "")
 
 
-def _copy(connection: psycopg.Connection, table: str, rows: Iterable[Sequence[Any]]) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN".encode()) as copy:
-        for row in rows:
-            copy.write_row(row)
+def _numbers(texts: pyarrow.Array) -> npt.NDArray[np.int32]:
+    return np.arange(1, len(texts) + 1, dtype=np.int32)

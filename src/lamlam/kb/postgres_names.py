@@ -36,6 +36,7 @@ class TrigramNames:
         """Take an entity out of the index; `names` are its normalised name and aliases."""
         for name in names:
             self._session.execute("DELETE FROM spoken WHERE entity = ? AND padded = ?", (entity, padded(name) or ""))
+        self._session.execute("INSERT INTO unnamed SELECT max(id), ? FROM transactions", (entity,))
 
     def near(self, normalised: str) -> list[Named]:
         """The entities that share trigrams with a name, or differ from it in spaces only, the nearest first."""
@@ -52,6 +53,9 @@ class TrigramNames:
         query = "SELECT count(*) FROM (SELECT 1 FROM spoken WHERE padded LIKE ? LIMIT 1000) s"
         row = self._session.execute(query, (f"% {escaped} %",)).fetchone()
         return int(row[0]) if row else 0
+
+    def close(self) -> None:
+        """Nothing: it is all on the server."""
 
 
 def padded(name: str) -> str | None:
