@@ -1,59 +1,123 @@
-"""How fast a base in PostgreSQL loads and answers, over generated triples, on a server started for the purpose.
+"""A base in PostgreSQL at size: `python benchmarks/postgres.py --size 1M|10M|full --seed 0 [--folder DIR]`.
 
-    python benchmarks/postgres.py [--triples 1000000] [--seed 0]
-
-Needs initdb and pg_ctl (Debian: postgresql-15). The server keeps PostgreSQL's settings, but for `fsync`, which is on,
-and `max_wal_size`, so that a load is not interrupted by checkpoints. A load is timed whole: numbering the strings,
-COPY, grouping, indexes. Lookups go over the Unix socket, one at a time, for random keys. Prints one line of JSON.
+Loads the triples of benchmarks/kb.py, made from the seed, into a server that is started for the purpose, and prints
+every figure, those of the goal with it. Client and server share this machine and talk over a Unix socket. The server
+has PostgreSQL's own settings (fsync on), but for `max_wal_size`, so that no checkpoint falls into the load. A load is
+timed whole, with all indexes, that of misspelt names included, committed and on the disk. Needs initdb and pg_ctl
+(Debian: postgresql).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import psycopg
-import pyarrow
 
-from lamlam.kb import Fact
-from lamlam.kb.postgres import PostgresStore
+import kb as embedded
+from lamlam.kb import Fact, KnowledgeBase
+from lamlam.kb.exchange import read_batches
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "kb"))
-import postgres_server
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.kb import postgres_server
 
-BATCH = 65_536
 LOOKUPS = 10_000
-SYLLABLES = [c + v + e for c in "bcdfghjklmnprstvwz" for v in "aeiou" for e in ("", "n", "r", "s", "l")]
-RELATIONS = [f"Relation {number}" for number in range(500)]
+MISSPELT = 100
 
 
-@lru_cache(maxsize=4)
-def name(number: int) -> str:
-    """Two words out of 270 ** 3 each."""
-    rng = Random(number)
-    first, last = ("".join(rng.choices(SYLLABLES, k=3)).capitalize() for _ in range(2))
-    return f"{first} {last}"
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", choices=embedded.SIZES, default="1M")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="where the triples are kept; by default a temporary folder")
+    parser.add_argument("--look", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.look:
+        print(look(arguments.look, arguments.folder, arguments.seed))
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the server is stopped on the way out
+    folder = arguments.folder or Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        embedded.generate(folder, arguments.size, arguments.seed)
+        with postgres_server.running("-c max_wal_size=8GB -c fsync=on") as server:
+            print(
+                f"size {arguments.size}, seed {arguments.seed}, {os.cpu_count()} CPUs, {server.version()}", flush=True
+            )
+            missed = measure(server, folder, arguments.size, arguments.seed)
+    finally:
+        if arguments.folder is None:
+            shutil.rmtree(folder)
+    return int(arguments.size != "100k" and missed)
 
 
-def batches(count: int, seed: int) -> Iterator[pyarrow.RecordBatch]:
-    """Triples as in the paper's base: 5.7 an entity, 6.4 a value."""
-    rng = np.random.default_rng(seed)
-    for start in range(0, count, BATCH):
-        rows = np.arange(start, min(start + BATCH, count))
-        entities = [name(row * 7 // 40) for row in rows.tolist()]
-        values = [
-            f"value {value:x} of some kind" for value in (rng.random(len(rows)) ** 2 * count / 5).astype(int).tolist()
-        ]
-        relations = [RELATIONS[number] for number in (rng.random(len(rows)) ** 3 * len(RELATIONS)).astype(int).tolist()]
-        yield pyarrow.record_batch({"entity": entities, "relation": relations, "value": values})
+def measure(server: postgres_server.Server, folder: Path, size: str, seed: int) -> bool:
+    """Print every figure as it comes; whether one misses its goal."""
+    missed = False
+
+    def tell(what: str, value: float, unit: str, least: float | None = None, most: float | None = None) -> None:
+        nonlocal missed
+        goal = "" if least is None and most is None else f">= {least:,.0f}" if least is not None else f"<= {most:,.0f}"
+        reached = (least is None or value >= least) and (most is None or value <= most)
+        missed |= not reached
+        print(
+            f"{what:52} {value:12,.2f} {unit:10} {goal:12} {('PASS' if reached else 'miss') * bool(goal)}", flush=True
+        )
+
+    url = server.new_database()
+    with KnowledgeBase.open(url, create=True) as kb:
+        start = time.perf_counter()
+        kb.load(read_batches(folder / "triples.parquet"), author="benchmark")
+        tell("load, triples a second", embedded.SIZES[size][0] / (time.perf_counter() - start), "1/s", least=300_000)
+        tell("bytes a triple", kb.stats()["bytes"] / len(kb), "B")
+        queries = embedded._queries(folder, seed, LOOKUPS)
+        for query in queries:
+            assert kb.lookup(*query) is not None
+        p50, p99 = percentiles(lambda n: kb.lookup(*queries[n]), LOOKUPS)
+        tell("exact lookup over the socket, p50", p50, "us", most=150)
+        tell("exact lookup over the socket, p99", p99, "us")
+        with psycopg.connect(url, autocommit=True, prepare_threshold=0) as connection:
+            p50, p99 = percentiles(lambda _: connection.execute("SELECT 1").fetchone(), 2000)
+        tell("SELECT 1, p50", p50, "us")
+        tell(
+            "256 lookups at once, p50",
+            percentiles(lambda n: kb.lookup_many(queries[n * 256 :][:256]), 39)[0] / 1e3,
+            "ms",
+        )
+        rng = Random(seed)
+        misspelt = [misspell(queries[n][0], rng) for n in range(MISSPELT)]
+        p50, p99 = percentiles(lambda n: kb.resolve(misspelt[n]), MISSPELT)
+        tell("misspelt name by the server's trigrams, p50", p50 / 1e3, "ms")
+        tell("misspelt name by the server's trigrams, p99", p99 / 1e3, "ms")
+        start = time.perf_counter()
+        with KnowledgeBase.open(f"{url}&replica={folder}/replica") as other:
+            tell("making a local replica of the names", time.perf_counter() - start, "s")
+            p50, p99 = percentiles(lambda n: other.resolve(misspelt[n]), MISSPELT)
+            found = sum(other.resolve(name).name == query[0] for name, query in zip(misspelt, queries, strict=False))
+        tell("misspelt name by the replica, p50", p50 / 1e3, "ms")
+        tell("misspelt name by the replica, p99", p99 / 1e3, "ms")
+        tell("of them found", found / MISSPELT, "")
+        shutil.rmtree(folder / "replica")
+        for at_once, number in ((1, 500), (100, 5000)):
+            edits, slowest = edit(kb, url, folder, seed, at_once, number)
+            tell(f"durable edits, {at_once} a transaction, beside two readers", edits, "1/s")
+            tell("  reads meanwhile, worse p99 of two", slowest, "ms")
+        start = time.perf_counter()
+        kb.forget(queries[77][0])
+        tell("forgetting an entity for good", time.perf_counter() - start, "s")
+        if size in ("100k", "1M"):
+            tell("what check finds", len(kb.check()), "", most=0)
+    return missed
 
 
 def percentiles(work: Callable[[int], object], count: int) -> list[float]:
@@ -63,47 +127,58 @@ def percentiles(work: Callable[[int], object], count: int) -> list[float]:
         start = time.perf_counter()
         work(number)
         taken.append(time.perf_counter() - start)
-    return [round(float(np.percentile(taken, q)) * 1e6, 1) for q in (50, 99)]
+    return [float(np.percentile(taken, q)) * 1e6 for q in (50, 99)]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--triples", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the server is stopped on the way out
-    generated = list(batches(options.triples, options.seed))
-    with postgres_server.running("-c max_wal_size=8GB -c fsync=on") as server:
-        store = PostgresStore(server.new_database(), create=True)
+def misspell(name: str, rng: Random) -> str:
+    """A name with a letter of its longest word left out."""
+    word = max(name.split(), key=len)
+    place = rng.randrange(1, len(word))
+    return name.replace(word, word[:place] + word[place + 1 :], 1)
+
+
+def edit(kb: KnowledgeBase, url: str, folder: Path, seed: int, at_once: int, number: int) -> tuple[float, float]:
+    """Edits a second, and the worse p99 in ms of two readers in processes of their own."""
+    command = [sys.executable, __file__, "--folder", str(folder), "--look", url]
+    readers = [
+        subprocess.Popen([*command, "--seed", str(seed + n)], stdout=subprocess.PIPE, text=True) for n in range(2)
+    ]
+    try:
+        for reader in readers:
+            reader.stdout.readline()  # ready
+        edits = [Fact(*query, f"edited {n}") for n, query in enumerate(embedded._queries(folder, seed + 9, number))]
         start = time.perf_counter()
-        added = store.load(generated, None, None)
-        seconds = time.perf_counter() - start
-        told: dict[str, object] = {"triples": options.triples, "seed": options.seed, "facts": int(added)}
-        told |= {"seconds_to_load": round(seconds, 2), "triples_a_second": round(options.triples / seconds)}
-        told["bytes_a_fact"] = round(store.stats()["bytes"] / added, 1)
-        rng = Random(1)
-        keys = []
-        for _ in range(LOOKUPS):
-            batch = rng.choice(generated)
-            row = rng.randrange(batch.num_rows)
-            keys.append((batch["entity"][row].as_py(), batch["relation"][row].as_py()))
-        for entity, relation in keys[:200]:
-            assert store.exact(entity, relation, 1)
-        told["us_exact_p50_p99"] = percentiles(lambda n: store.exact(*keys[n], 1), LOOKUPS)
-        with psycopg.connect(store._url, autocommit=True, prepare_threshold=0) as connection:
-            told["us_select_1_p50_p99"] = percentiles(lambda _: connection.execute("SELECT 1").fetchone(), 2000)
-        many = percentiles(lambda n: store.exact_many(keys[n * 256 % 9000 :][:256]), 50)
-        told["us_exact_256_at_once_p50_p99"] = many
-        told["us_misspelt_p50_p99"] = percentiles(lambda n: store.entities_near(keys[n][0].lower()[:-2] + "x"), 200)
-        edits = [Fact(*key, f"edited {number}") for number, key in enumerate(keys[:500])]
-        told["us_a_set_p50_p99"] = percentiles(lambda n: store.set([edits[n]], None, None, False), len(edits))
-        start = time.perf_counter()
-        store.add((Fact(f"New {n}", "R", f"v{n}") for n in range(3000)), None, None, False)
-        told["facts_added_a_second"] = round(3000 / (time.perf_counter() - start))
-        assert store.check() == []
-        store.close()
-    print(json.dumps(told))
+        for at in range(0, number, at_once):
+            kb.edit(edits[at : at + at_once])
+        took = time.perf_counter() - start
+    finally:
+        for reader in readers:
+            reader.send_signal(signal.SIGTERM)
+    return number / took, max(float(reader.communicate()[0]) for reader in readers)
+
+
+def look(url: str, folder: Path, seed: int) -> float:
+    """Look up until told to stop; the p99 in ms."""
+    taken: list[float] = []
+    running = True
+
+    def stop(*_: object) -> None:
+        nonlocal running
+        running = False
+
+    signal.signal(signal.SIGTERM, stop)
+    queries = embedded._queries(folder, seed, 2_000)
+    with KnowledgeBase.open(url) as kb:
+        for query in queries:
+            kb.lookup(*query)
+        print("ready", flush=True)
+        while running:
+            start = time.perf_counter()
+            kb.lookup(*queries[len(taken) % len(queries)])
+            taken.append(time.perf_counter() - start)
+            time.sleep(0.0005)
+    return float(np.percentile(taken, 99)) * 1e3
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-HOW = "install Debian's postgresql-15, or put initdb and pg_ctl on PATH"
+HOW = "run scripts/install-postgresql as root, or put initdb and pg_ctl on PATH"
 
 
 @dataclass
@@ -42,6 +42,11 @@ class Server:
         with psycopg.connect(database if "://" in database else self.url(database), autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)
+
+    def version(self) -> str:
+        """The server's name and version."""
+        with psycopg.connect(self.url("postgres")) as connection:
+            return f"PostgreSQL {connection.execute('SHOW server_version').fetchone()[0]}"
 
     @contextmanager
     def lent(self) -> Iterator[str]:
@@ -76,7 +81,10 @@ def _binaries() -> Path:
         found = shutil.which("initdb", path=folder)
         if found:
             return Path(found).parent
-    pytest.skip(f"there is no PostgreSQL server here; {HOW}")
+    missing = f"there is no PostgreSQL server here; {HOW}"
+    if os.environ.get("LAMLAM_REQUIRE_POSTGRES"):
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 @contextmanager
