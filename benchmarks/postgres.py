@@ -50,7 +50,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         embedded.generate(folder, arguments.size, arguments.seed)
-        with postgres_server.running("-c max_wal_size=8GB -c fsync=on") as server:
+        with postgres_server.running("-c max_wal_size=8GB -c fsync=on", parent="/tmp") as server:
             print(
                 f"size {arguments.size}, seed {arguments.seed}, {os.cpu_count()} CPUs, {server.version()}", flush=True
             )

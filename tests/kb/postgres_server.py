@@ -15,6 +15,8 @@ import pytest
 
 HOW = "run scripts/install-postgresql as root, or put initdb and pg_ctl on PATH"
 
+MEMORY = Path("/dev/shm")
+
 
 @dataclass
 class Server:
@@ -88,10 +90,15 @@ def _binaries() -> Path:
 
 
 @contextmanager
-def running(settings: str = "-c fsync=off -c full_page_writes=off") -> Iterator[Server]:
-    """A fresh server, stopped and removed at the end. As root, it runs as another user, as PostgreSQL insists."""
+def running(settings: str = "-c fsync=off -c full_page_writes=off", parent: str | None = None) -> Iterator[Server]:
+    """A fresh server, stopped and removed at the end. As root, it runs as another user, as PostgreSQL insists.
+
+    Its folder lies in `parent`, by default in memory where there is room: it makes and removes thousands of files.
+    """
     binaries = _binaries()
-    folder = Path(tempfile.mkdtemp(prefix="lamlam-pg-", dir="/tmp"))  # a socket's path must be short
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4e9
+    # Not in TMPDIR: a socket's path must be short.
+    folder = Path(tempfile.mkdtemp(prefix="lamlam-pg-", dir=parent or (MEMORY if roomy else "/tmp")))
     user = {}
     if os.geteuid() == 0:
         names = {one.pw_name for one in pwd.getpwall()}

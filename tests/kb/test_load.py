@@ -119,7 +119,7 @@ def test_a_base_that_others_have_open_is_not_loaded(kb, path, tmp_path):
     assert kb.load(batches(PLAIN, 100, tmp_path)) == len(set(PLAIN))
 
 
-def test_a_load_that_stops_halfway_leaves_an_empty_base(kb, tmp_path, monkeypatch):
+def test_a_load_that_stops_halfway_leaves_an_empty_base(kb, path, tmp_path, monkeypatch):
     from lamlam.kb import loading
 
     def stop(*_):
