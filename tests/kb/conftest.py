@@ -1,12 +1,13 @@
 """Bases for the tests: on both stores, unless a test is about the file.
 
-A test that asks for `kb`, `ada`, `new_base` or `raw` runs on SQLite and on PostgreSQL. One that asks for `path`, the
-file of its base, runs on SQLite alone.
+A test that asks for `kb`, `ada`, `raw`, `new_base` or `lend` runs on SQLite and on PostgreSQL. One that asks for
+`path`, the file of its base, runs on SQLite alone.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -36,30 +37,52 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "facts.db"
 
 
+Lent = AbstractContextManager[tuple[KnowledgeBase, Callable[[], bytes]]]
+
+
 @pytest.fixture
-def new_base(store: str, request: pytest.FixtureRequest) -> Iterator[Callable[[], KnowledgeBase]]:
+def lend(store: str, request: pytest.FixtureRequest) -> Callable[[], Lent]:
+    """Makes empty bases for a while, each with what reads the bytes of its files."""
+    if store == "sqlite":
+
+        @contextmanager
+        def lend() -> Iterator[tuple[KnowledgeBase, Callable[[], bytes]]]:
+            with TemporaryDirectory() as folder, KnowledgeBase.open(f"{folder}/facts.db", create=True) as kb:
+                yield kb, lambda: b"".join(file.read_bytes() for file in Path(folder).iterdir())
+
+    else:
+        server = request.getfixturevalue("server")
+
+        @contextmanager
+        def lend() -> Iterator[tuple[KnowledgeBase, Callable[[], bytes]]]:
+            with server.lent() as url, KnowledgeBase.open(url, create=True) as kb:
+                yield kb, lambda: server.raw(url)
+
+    return lend
+
+
+@pytest.fixture
+def new_base(lend: Callable[[], Lent]) -> Iterator[Callable[[], KnowledgeBase]]:
     """Makes empty bases, which are closed in the end."""
     with ExitStack() as stack:
-        if store == "sqlite":
-            folder, made = request.getfixturevalue("tmp_path"), 0
-
-            def make() -> KnowledgeBase:
-                nonlocal made
-                made += 1
-                name = "facts.db" if made == 1 else f"facts-{made}.db"
-                return stack.enter_context(KnowledgeBase.open(folder / name, create=True))
-        else:
-            server = request.getfixturevalue("server")
-
-            def make() -> KnowledgeBase:
-                return stack.enter_context(KnowledgeBase.open(stack.enter_context(server.lent()), create=True))
-
-        yield make
+        yield lambda: stack.enter_context(lend())[0]
 
 
 @pytest.fixture
-def kb(new_base: Callable[[], KnowledgeBase]) -> KnowledgeBase:
-    return new_base()
+def lent(store: str, request: pytest.FixtureRequest) -> Iterator[tuple[KnowledgeBase, Callable[[], bytes]]]:
+    """One empty base, with what reads its bytes; an SQLite base is the file `path`."""
+    if store == "sqlite":
+        path = request.getfixturevalue("path")
+        with KnowledgeBase.open(path, create=True) as kb:
+            yield kb, lambda: b"".join(file.read_bytes() for file in path.parent.iterdir() if file.is_file())
+    else:
+        with request.getfixturevalue("lend")() as lent:
+            yield lent
+
+
+@pytest.fixture
+def kb(lent: tuple[KnowledgeBase, Callable[[], bytes]]) -> KnowledgeBase:
+    return lent[0]
 
 
 @pytest.fixture
@@ -75,9 +98,6 @@ def ada(kb: KnowledgeBase) -> KnowledgeBase:
 
 
 @pytest.fixture
-def raw(store: str, kb: KnowledgeBase, request: pytest.FixtureRequest) -> Callable[[], bytes]:
+def raw(lent: tuple[KnowledgeBase, Callable[[], bytes]]) -> Callable[[], bytes]:
     """Reads the bytes of all files of `kb`; of PostgreSQL's those of its database, not the server's log."""
-    if store == "sqlite":
-        folder = request.getfixturevalue("tmp_path")
-        return lambda: b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
-    return request.getfixturevalue("server").raw
+    return lent[1]

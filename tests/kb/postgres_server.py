@@ -64,10 +64,13 @@ class Server:
             connection.execute("DELETE FROM meta WHERE key NOT IN ('salt', 'version')")
         self.free.append(url)
 
-    def raw(self) -> bytes:
-        """All bytes of all databases, once they are in the files."""
-        self.execute("postgres", "CHECKPOINT")
-        return b"".join(file.read_bytes() for file in (self.folder / "data").glob("base/**/*") if file.is_file())
+    def raw(self, url: str) -> bytes:
+        """All bytes of a database, once they are in the files."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+            query = "SELECT oid FROM pg_database WHERE datname = current_database()"
+            folder = self.folder / "data" / "base" / str(connection.execute(query).fetchone()[0])
+        return b"".join(file.read_bytes() for file in folder.iterdir())
 
     def stop(self) -> None:
         """Stop as an operator does, ending all connections."""

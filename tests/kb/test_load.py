@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lamlam.errors import LamlamError
@@ -40,15 +40,12 @@ def batches(facts: list[Fact], size: int, folder: Path) -> list[pyarrow.RecordBa
     return table.to_batches(max_chunksize=size)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FACTS, min_size=1, max_size=20), st.integers(1, 7))
-def test_a_load_is_an_add(facts, size):
+def test_a_load_is_an_add(lend, facts, size):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with (
-            KnowledgeBase.open(folder / "loaded.db", create=True) as loaded,
-            KnowledgeBase.open(folder / "added.db", create=True) as added,
-        ):
+        with lend() as (loaded, _), lend() as (added, _):
             told = loaded.load(batches(facts, size, folder), "me", "why")
             slow = added.add(facts, "me", "why")
             assert (told, told.known) == (slow, slow.known)

@@ -237,11 +237,11 @@ def test_bytes_held_by_a_reader_go_when_the_base_is_next_opened(server, url, hel
             kb.forget("Ada Lovelace")
         assert kb.lookup("Ada Lovelace", "Secret") is None
         assert any("forgotten bytes" in problem for problem in kb.check())
-        assert b"xylophone-4711" in server.raw()
+        assert b"xylophone-4711" in server.raw(url)
         other.rollback()
     with KnowledgeBase.open(url) as kb:
         assert kb.check() == []
-        assert b"xylophone-4711" not in server.raw()
+        assert b"xylophone-4711" not in server.raw(url)
 
 
 def test_a_forget_that_was_stopped_is_finished_on_opening(server, url):
