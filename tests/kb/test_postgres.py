@@ -141,6 +141,23 @@ def test_a_role_that_may_only_read(server, url):
         assert any("forgotten bytes" in problem for problem in kb.check())
 
 
+def test_what_a_writer_forgets_who_owns_nothing_is_purged_by_the_owner(server, url):
+    with KnowledgeBase.open(url, create=True) as kb:
+        kb.add([Fact("Ada Lovelace", "Born", "xylophone-4711"), Fact("E", "R", "v")])
+    rights = "GRANT ALL ON ALL {} IN SCHEMA public TO writer"
+    server.execute(url, "CREATE ROLE writer LOGIN", rights.format("TABLES"), rights.format("SEQUENCES"))
+    for _ in range(2):
+        with KnowledgeBase.open(url.replace("user=lamlam", "user=writer")) as kb:
+            assert kb.add([Fact("a", "b", "c")]) + kb.set("a", "b", "d") > 0
+            if kb.lookup("Ada Lovelace", "Born"):
+                with pytest.raises(LamlamError, match="only their owner may write anew"):
+                    kb.forget("Ada Lovelace")
+            assert any("forgotten bytes" in problem for problem in kb.check())
+    with KnowledgeBase.open(url) as kb:
+        assert kb.check() == []
+        assert b"xylophone-4711" not in server.raw(url)
+
+
 def test_two_writers_take_turns(url):
     with KnowledgeBase.open(url, create=True) as one, KnowledgeBase.open(url) as other:
         writers = [

@@ -1,19 +1,10 @@
 """The prefix index of a base in PostgreSQL: in the user's cache, following the changes of others."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.model import LookupTokenizer, train_tokenizer
-from tests.kb import postgres_server
 from tests.kb.test_prefix_base import ought, says, walk
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[postgres_server.Server]:
-    with postgres_server.running() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

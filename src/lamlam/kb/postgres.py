@@ -405,12 +405,14 @@ class PostgresStore:
         """Finish what was stopped halfway: a `forget` before its purge, a load before its index of names."""
         with self._reading() as session:
             unfinished = session.execute("SELECT key FROM meta WHERE key IN ('purge', 'names_behind')").fetchall()
-            mine = "SELECT has_table_privilege('transactions', 'INSERT') AND NOT pg_is_in_recovery()"
+            owned = "SELECT relowner FROM pg_class WHERE oid = 'transactions'::regclass"
+            mine = f"SELECT pg_has_role(({owned}), 'USAGE') AND NOT pg_is_in_recovery()"
             if not unfinished or not session.execute(mine).fetchone()[0]:
                 return
         if ("purge",) in unfinished:
             self._purge()
         if ("names_behind",) in unfinished:
+            # Here, because only a load needs Arrow.
             from lamlam.kb.postgres_load import finish
 
             with self._lock, self._explaining():
