@@ -268,3 +268,28 @@ def test_a_forget_that_was_stopped_is_finished_on_opening(server, url):
         assert any("forgotten bytes" in problem for problem in kb.check())
     with KnowledgeBase.open(url) as kb:
         assert kb.check() == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("DELETE FROM entities WHERE name = 'E1'", "entity is missing"),
+        ("DELETE FROM transactions", "transaction"),
+        ("UPDATE facts SET support = 7 WHERE entity = 1", "support"),
+        ("INSERT INTO aliases VALUES ('x', 99999, 'x', 1, NULL)", "aliases of no entity"),
+        ("INSERT INTO spoken VALUES (99999, ' x ')", "names filed for no entity"),
+        ("INSERT INTO evidence VALUES (1, 1, 99999, 0, -1, -1, 0, '', '', 2, NULL, NULL)", "evidence without"),
+        ("UPDATE relations SET facts = 9", "relations counted wrongly"),
+        ("UPDATE relations SET past = 9", "relations counted wrongly"),
+        ("UPDATE texts SET uses = 9 WHERE text = 'v1'", "values counted wrongly"),
+        ("INSERT INTO sources VALUES (1, 'd', 3)", "sources counted wrongly"),
+        ("INSERT INTO authors VALUES (1, 'a', 3)", "authors counted wrongly"),
+        ("INSERT INTO past VALUES (1, 1, 1, 77, 78, 0, 1, 1)", "former facts without the transaction"),
+        ("INSERT INTO entities (id, name) VALUES (7, 'E1')", "there twice"),
+    ],
+)
+def test_check_finds_what_is_wrong(server, damage, says):
+    with server.lent() as url, KnowledgeBase.open(url, create=True) as kb:
+        kb.add(Fact(f"E{n}", "R", f"v{n}") for n in range(3))
+        server.execute(url, damage)
+        assert [problem for problem in kb.check() if says in problem]

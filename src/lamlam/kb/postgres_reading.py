@@ -109,11 +109,22 @@ COUNTS = {
     " AND relnamespace = current_schema::regnamespace",
 }
 _MISSING = "SELECT count(*) FROM {table} f WHERE NOT EXISTS (SELECT 1 FROM {other} o WHERE o.id = f.{column})"
+_COUNTED = (
+    "SELECT count(*) FROM {table} LEFT JOIN (SELECT {column}, count(*) AS n FROM {of} GROUP BY 1) u ON {column} = id"
+    " WHERE uses <> coalesce(n, 0)"
+)
 RULES = {
     "facts whose entity is missing": _MISSING.format(table="facts", other="entities", column="entity"),
     "facts whose relation is missing": _MISSING.format(table="facts", other="relations", column="relation"),
     "facts whose value is missing": _MISSING.format(table="facts", other="texts", column="value"),
     "facts without the transaction that made them": _MISSING.format(table="facts", other="transactions", column="made"),
+    "former facts without the transaction that made them": _MISSING.format(
+        table="past", other="transactions", column="made"
+    ),
+    "former facts without the transaction that ended them": _MISSING.format(
+        table="past", other="transactions", column="ended"
+    ),
+    "former facts whose relation is missing": _MISSING.format(table="past", other="relations", column="relation"),
     "former facts whose entity is missing": _MISSING.format(table="past", other="entities", column="entity"),
     "former facts whose value is missing": _MISSING.format(table="past", other="texts", column="value"),
     "former facts that end before they begin": "SELECT count(*) FROM past WHERE ended <= made",
@@ -131,7 +142,18 @@ RULES = {
     "names filed for no entity": _MISSING.format(table="spoken", other="entities", column="entity"),
     "relations counted wrongly": (
         "SELECT count(*) FROM relations r LEFT JOIN (SELECT relation, count(*) AS n FROM facts GROUP BY 1) f"
-        " ON relation = id WHERE facts <> coalesce(n, 0)"
+        " ON f.relation = id LEFT JOIN (SELECT relation, count(*) AS n FROM past GROUP BY 1) p ON p.relation = id"
+        " WHERE facts <> coalesce(f.n, 0) OR past <> coalesce(p.n, 0)"
+    ),
+    "values counted wrongly": _COUNTED.format(
+        table="texts", of="(SELECT value FROM facts UNION ALL SELECT value FROM past) v", column="value"
+    ),
+    "sources counted wrongly": _COUNTED.format(table="sources", of="evidence", column="source"),
+    "authors counted wrongly": _COUNTED.format(table="authors", of="evidence", column="author"),
+    "evidence without its fact": (
+        "SELECT count(*) FROM evidence v WHERE NOT EXISTS (SELECT 1 FROM facts f WHERE f.entity = v.entity"
+        " AND f.relation = v.relation AND f.value = v.value) AND NOT EXISTS (SELECT 1 FROM past p"
+        " WHERE p.entity = v.entity AND p.relation = v.relation AND p.value = v.value)"
     ),
     "entities without a fact, present or past": (
         "SELECT count(*) FROM entities e WHERE NOT EXISTS (SELECT 1 FROM facts f WHERE f.entity = e.id)"
