@@ -22,14 +22,11 @@ Values = Any  # numpy's, Arrow's, int or None; pyarrow has no types of its own
 """A column: numbers as wide as the table's, strings, the same 32-bit number in every row, or NULL in every row."""
 
 
-def copy(connection: psycopg.Connection, table: str, columns: Sequence[Values], freeze: bool = True) -> None:
-    """Send rows to a table.
-
-    With `freeze`, which takes a table that was emptied in this transaction, PostgreSQL need never come back to them.
-    """
+def copy(connection: psycopg.Connection, table: str, columns: Sequence[Values]) -> None:
+    """Send rows to a table that was emptied in this transaction, to which PostgreSQL then need never come back."""
     count = max(len(column) for column in columns if column is not None and not isinstance(column, int))
-    options = "FORMAT binary, FREEZE" if freeze else "FORMAT binary"
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN ({options})".encode()) as stream:
+    statement = f"COPY {table} FROM STDIN (FORMAT binary, FREEZE)"
+    with connection.cursor() as cursor, cursor.copy(statement.encode()) as stream:
         stream.write(_HEADER)
         for start in range(0, count, ROWS):
             stream.write(rows(_part(columns, start)))

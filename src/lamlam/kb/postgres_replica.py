@@ -58,14 +58,14 @@ class NameReplica:
         self._session = session
         salt = bytes(session.execute("SELECT value FROM meta WHERE key = 'salt'").fetchone()[0])
         self._folder = folder / sha256(b"names" + salt).hexdigest()[:16]
-        try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise LamlamError(f"the replica in {folder} cannot be written: {error.strerror}; name another") from error
         self._arrays: NameArrays | None = None
         self._recent = _Recent()
         self._seen = self._last = -1
-        self._follow()
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._follow()
+        except OSError as error:
+            raise LamlamError(f"the replica in {folder} cannot be written: {error.strerror}; name another") from error
 
     def near(self, normalised: str) -> list[Named]:
         """The entities that a misspelt name may mean."""
