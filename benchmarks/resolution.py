@@ -83,6 +83,9 @@ class Names:
         own = self._relations.get(self.names[entity], [])
         return [Named(self._numbers.setdefault(name, len(self._numbers)), name) for name in own]
 
+    def relations_called(self, normalised: str) -> list[Named]:
+        return []
+
     def slides(self, query: tuple[str, ...], found: tuple[str, ...]) -> bool:
         return False
 
