@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from name_variants import held_out, undecidable, variant
+from name_variants import FURTHER, held_out, undecidable, variant
 from names_data import Subjects, stranger, subjects
 
 from lamlam.kb import name_score
@@ -37,8 +37,12 @@ MARGIN = 0.5
 
 
 class Query(NamedTuple):
-    """A query with its candidates' (name, differences); `true` is None for a stranger."""
+    """A query with its candidates' (name, differences); `true` is None for a stranger.
 
+    Those that are `further` changed than in spelling have a say in the weights, not in the threshold.
+    """
+
+    further: bool
     true: str | None
     candidates: list[tuple[str, list[float]]]
 
@@ -55,21 +59,23 @@ def collect(data: Subjects, size: int, folder: Path) -> list[Query]:
     known = lru_cache(None)(lambda word: frequency(arrays, word))
     tuning = rng.sample([name for name in base if not held_out(name)], QUERIES)
     asked = [(variant(name, name in data.people, rng), name) for name in tuning]
+    more = rng.sample([name for name in base if not held_out(name)], QUERIES)
+    asked += [(variant(name, name in data.people, rng, further=True), name) for name in more]
     unclear = undecidable([(spelled, name) for spelled, name in asked if spelled], base)
     outside = [name for name in data.names if stranger(name) and not held_out(name) and normalise(name) not in there]
     queries = []
-    for written, true in [
-        *((spelled[0], name) for spelled, name in asked if spelled and (spelled[0], name) not in unclear),
-        *((name, None) for name in rng.sample(outside, QUERIES)),
+    for written, way, true in [
+        *((*spelled, name) for spelled, name in asked if spelled and (spelled[0], name) not in unclear),
+        *((name, "", None) for name in rng.sample(outside, QUERIES)),
     ]:
         query = name_score.spelling(written)
         if true is not None and normalise(written) in there:
             if normalise(written) == normalise(true):  # otherwise it is another real name, and right to be found
-                queries.append(Query("", []))
+                queries.append(Query(way in FURTHER, "", []))
             continue
         found = [base[entity] for entity, _ in near(arrays, " ".join(query.words), 12)]
         counted = [(name, name_score.differences(query, name_score.spelling(name), known)) for name in found]
-        queries.append(Query(true, [(name, one) for name, one in counted if one is not None]))
+        queries.append(Query(way in FURTHER, true, [(name, one) for name, one in counted if one is not None]))
     arrays.close()
     return queries
 
@@ -89,7 +95,9 @@ def fitted(queries: list[Query]) -> np.ndarray:
 def rates(queries: list[Query], weights: np.ndarray, threshold: float) -> tuple[float, float]:
     """The share of known names found, and of strangers taken for somebody, at a threshold in log-odds."""
     found = known = accepted = strangers = 0
-    for true, candidates in queries:
+    for further, true, candidates in queries:
+        if further:
+            continue
         ranked = sorted(((float(np.dot(weights, one)), normalise(name)) for name, one in candidates), reverse=True)
         clear = len(ranked) > 0 and ranked[0][0] >= threshold
         clear = clear and (len(ranked) == 1 or ranked[0][0] - ranked[1][0] >= MARGIN)

@@ -23,7 +23,23 @@ _PARTS = re.compile(r"^[^\W\d_][\w.'’-]*( [^\W\d_][\w.'’-]*){1,3}$")
 """What a person's name looks like: two to four words, no digits. Princes "of" somewhere have no last name."""
 _PARTICLES = frozenset({"of", "the", "and", "de", "von", "van", "la", "le", "du", "di", "da", "in", "for", "on", "at"})
 _NUMERAL = re.compile("[IVX]+|[JS]r[.]?")
-ONLY_PEOPLE = frozenset({"comma", "middle_dropped", "middle_initialled", "first_initialled"})
+_TITLE = re.compile(r"^(Sir|Dame|Lord|Lady|Dr\.?|Saint|St\.?|Pope|King|Queen|Prince|Princess|Count|Baron) (?=\w+ \w)")
+_SUFFIX = re.compile(r",? (Jr\.?|Sr\.?|Inc\.?|Ltd\.?|Limited|plc|Corp\.?|Corporation|Company|Co\.|GmbH|AG|LLC)$")
+_MIDDLES = (
+    "Albert",
+    "Ann",
+    "Carl",
+    "Elizabeth",
+    "Francis",
+    "Henry",
+    "Jane",
+    "Joseph",
+    "Lee",
+    "Maria",
+    "Paul",
+    "William",
+)
+ONLY_PEOPLE = frozenset({"comma", "middle_dropped", "middle_added", "middle_initialled", "first_initialled", "titled"})
 PEOPLES_RELATIONS = frozenset(
     {
         "place of birth", "place of death", "occupation", "educated at", "child", "spouse", "native language",
@@ -89,6 +105,29 @@ def middle_dropped(name: str, rng: random.Random) -> str | None:
     return f"{words[0]} {words[-1]}" if _person(name) and len(words) > 2 else None
 
 
+def middle_added(name: str, rng: random.Random) -> str | None:
+    """A person's name in full, with a middle name that the base does not have."""
+    words = name.split()
+    return f"{words[0]} {rng.choice(_MIDDLES)} {words[1]}" if _person(name) and len(words) == 2 else None
+
+
+def titled(name: str, rng: random.Random) -> str | None:
+    """A person's name behind a title, or without the one it has."""
+    if _TITLE.match(name):
+        return _TITLE.sub("", name)
+    return f"{rng.choice(['Sir', 'Dr.', 'Professor', 'President', 'General'])} {name}" if _person(name) else None
+
+
+def suffix(name: str, rng: random.Random) -> str | None:
+    """Without the legal form of a company, or the Jr. of a person."""
+    return _SUFFIX.sub("", name)
+
+
+def ampersand(name: str, rng: random.Random) -> str | None:
+    """With & for and, or and for &."""
+    return name.replace(" & ", " and ") if " & " in name else name.replace(" and ", " & ")
+
+
 def middle_initialled(name: str, rng: random.Random) -> str | None:
     """A person's middle names as initials."""
     words = name.split()
@@ -124,17 +163,28 @@ WAYS: dict[str, Way] = {
         article,
         parenthesis,
         middle_dropped,
+        middle_added,
         middle_initialled,
         first_initialled,
+        titled,
+        suffix,
+        ampersand,
         typo,
         two_typos,
     )
 }
 
 
-def variant(name: str, person: bool, rng: random.Random) -> tuple[str, str] | None:
-    """Another spelling and the way it was made, any way that changes the name being as likely as another."""
-    ways = [way for way in WAYS if person or way not in ONLY_PEOPLE]
+FURTHER = frozenset({"middle_added", "titled", "suffix", "ampersand"})
+"""Ways in which more changes than the spelling; they are measured apart."""
+
+
+def variant(name: str, person: bool, rng: random.Random, further: bool = False) -> tuple[str, str] | None:
+    """Another spelling and the way it was made, any way that changes the name being as likely as another.
+
+    With `further`, one of those ways.
+    """
+    ways = [way for way in WAYS if (way in FURTHER) == further and (person or way not in ONLY_PEOPLE)]
     for way in rng.sample(ways, len(ways)):
         spelled = WAYS[way](name, rng)
         if spelled and spelled != name:
@@ -175,7 +225,7 @@ def undecidable(asked: list[tuple[tuple[str, str], str]], base: list[str]) -> se
     "J. Smith" is John's and Jane's, "Mercury" the planet's and the element's: there the right answer is none.
     """
     rng = random.Random(0)
-    unsure = ("first_initialled", "middle_initialled", "middle_dropped", "parenthesis")
+    unsure = ("first_initialled", "middle_initialled", "middle_dropped", "parenthesis", "suffix")
     wanted = {(way, spelled.casefold()): set() for (spelled, way), _ in asked if way in unsure}
     for name in base:
         for way in unsure:

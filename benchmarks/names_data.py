@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from name_variants import PEOPLES_RELATIONS
 
+_ONE_ANSWER = frozenset({"capital", "capital of", "country", "place of birth", "father", "mother"})
+
 
 class Subjects(NamedTuple):
     """The subjects of facts/wikidata.parquet."""
@@ -44,8 +46,9 @@ def alias_pairs(data: Path) -> list[tuple[str, str, str]]:
     trex = pq.read_table(data / "eval" / "trex.parquet", columns=["sub_label", "evidences"]).to_pylist()
     for row in trex:
         pairs |= {("T-REx", evidence["sub_surface"], row["sub_label"]) for evidence in row["evidences"]}
-    for row in pq.read_table(data / "eval" / "popqa.parquet", columns=["obj", "possible_answers"]).to_pylist():
-        pairs |= {("PopQA", answer, row["obj"]) for answer in json.loads(row["possible_answers"])}
+    for row in pq.read_table(data / "eval" / "popqa.parquet", columns=["prop", "obj", "possible_answers"]).to_pylist():
+        if row["prop"] in _ONE_ANSWER:  # elsewhere the answers are of several things
+            pairs |= {("PopQA", answer, row["obj"]) for answer in json.loads(row["possible_answers"])}
     for document in json.loads((data / "eval" / "redocred-dev.json").read_text("utf-8")):
         for mentions in document["vertexSet"]:
             if mentions[0]["type"] in ("PER", "ORG", "LOC", "MISC"):

@@ -59,3 +59,17 @@ def test_what_cannot_be_done_is_one_line(lamlam, base, tmp_path):
     code, _, err = lamlam("aliases", base, "--from", tmp_path / "none.csv")
     assert code == 1
     assert "none.csv: no such file" in err
+
+
+def test_what_a_name_is_taken_for_is_told_and_why_for_nothing(lamlam, base):
+    with KnowledgeBase.open(base) as kb:
+        kb.add([Fact("John Fitzgerald Kennedy", "Job", "president"), Fact("John Francis Kennedy", "Job", "baker")])
+    assert lamlam("resolve", base, "Lovelace, Ada", "university")[1].splitlines() == [
+        "'Lovelace, Ada' is taken for 'Ada Lovelace' (fuzzy, 0.96)",
+        "'university' is taken for 'Educated At' (synonym, 0.90)",
+    ]
+    _, out, _ = lamlam("resolve", base, "John F. Kennedy", "Job")
+    assert "'John F. Kennedy' is taken for nothing: several that cannot be told apart" in out
+    assert "near it: 'John Francis Kennedy'" in out
+    assert "none is taken: several that cannot be told apart" in lamlam("search", base, "John F. Kennedy")[1]
+    assert json.loads(lamlam("resolve", base, "Nobody At All", "--json")[1])[0]["why"] == "none near enough"

@@ -224,3 +224,10 @@ def test_bytes_held_by_a_reader_go_when_the_base_is_next_opened(ada, path, raw, 
     with KnowledgeBase.open(path) as kb:
         assert kb.check() == []
         assert b"Lovelace" not in raw()
+
+
+@pytest.mark.parametrize("query", ["Dr. Zebediah Quux", "Zebediah Quux Jr.", "Zebediah and Quux", "Zebediah Paul Quux"])
+def test_a_forgotten_name_with_a_title_or_more_does_not_slide_to_a_neighbour(kb, query):
+    kb.add([Fact("Zebediah Quux", "Job", "tailor"), Fact("Zebediah Quuxx", "Job", "baker")])
+    kb.forget("Zebediah Quux")
+    assert kb.lookup(query, "Job") is None

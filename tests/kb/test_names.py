@@ -24,6 +24,11 @@ SAME = [
     ("Mercury", "Mercury (planet)"),
     ("A Midsummer Dream", "Midsummer Dream"),
     ("Mississipi River", "Mississippi River"),
+    ("Sir Henry Drummond-Wolff", "Henry Drummond Wolff"),
+    ("Boniface IX", "Pope Boniface IX"),
+    ("William Cuthbert Faulkner", "William Faulkner"),
+    ("Pride & Prejudice", "Pride and Prejudice"),
+    ("Montreal Light, Heat & Power Company", "Montreal Light, Heat & Power"),
 ]
 OTHERS = [
     ("Apollo 12", "Apollo 11"),

@@ -13,6 +13,7 @@ from lamlam.kb.fact import Added, Change, Fact, Forgotten, Match, Resolution, Sn
 from lamlam.kb.names import normalise, unusable
 from lamlam.kb.other_names import WithOtherNames, ambiguous
 from lamlam.kb.past import PastStore
+from lamlam.kb.relation_embeddings import RelationEmbeddings, Similar
 from lamlam.kb.resolve import resolve_entity, resolve_relation
 from lamlam.kb.store import Selection, Store
 from lamlam.text import Document
@@ -36,19 +37,24 @@ class KnowledgeBase(WithOtherNames):
     (entity, relation) come by `Fact.rank`, then most asserted first, then by text, whatever order they came in.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, similar: Similar | None = None) -> None:
         self._store = store
+        self._similar = similar
 
     @classmethod
-    def open(cls, path: str | Path, create: bool = False) -> KnowledgeBase:
+    def open(cls, path: str | Path, create: bool = False, embeddings: str | Path | None = None) -> KnowledgeBase:
         """The base at `path`, an SQLite file or a `postgresql://` URL; with `create`, one is made where there is none.
+
+        `embeddings`, "all-MiniLM-L6-v2" or the folder of a sentence-transformers model, has relations found by their
+        meaning too, among those of one entity and where nothing else finds one; it needs `lamlam[embeddings]`.
 
         Raises `LamlamError` for anything that is not a base of this version.
         """
+        similar = None if embeddings is None else RelationEmbeddings(embeddings)
         scheme, separator, _ = str(path).partition("://")
         if separator:
             if scheme in ("postgresql", "postgres"):
-                return cls(_shared(str(path), create))
+                return cls(_shared(str(path), create), similar)
             raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file or a postgresql:// URL")
         # Here, so that whatever only handles Facts and Matches does not load a store.
         from lamlam.kb import prefix_base
@@ -61,7 +67,7 @@ class KnowledgeBase(WithOtherNames):
         except BaseException:
             store.close()
             raise
-        return cls(store)
+        return cls(store, similar)
 
     def add(
         self, facts: Iterable[Fact], author: str | None = None, reason: str | None = None, force: bool = False
@@ -152,7 +158,7 @@ class KnowledgeBase(WithOtherNames):
         A time without a zone is local time. What has been forgotten since is not there either. It stays usable until
         this base is closed.
         """
-        return KnowledgeBase(PastStore(self._store, self._transaction(moment)))
+        return KnowledgeBase(PastStore(self._store, self._transaction(moment)), self._similar)
 
     def diff(self, since: Moment, until: Moment | None = None) -> list[Change]:
         """What differs between two moments (see `as_of`), or a moment and now, by entity and relation."""
@@ -182,7 +188,7 @@ class KnowledgeBase(WithOtherNames):
         """What the base takes a name for, or with `relation` one of that entity; and why, where it abstains."""
         found = resolve_entity(self._store, entity)
         if relation is not None and found.named is not None:
-            found = resolve_relation(self._store, found.named, relation)
+            found = resolve_relation(self._store, found.named, relation, self._similar)
         return Resolution(found.named and found.named.name, found.score, found.how, found.why, found.candidates)
 
     def facts(self, entity: str) -> list[Match]:
@@ -323,7 +329,7 @@ class KnowledgeBase(WithOtherNames):
         found = resolve_entity(self._store, entity)
         if found.named is None:
             return []
-        own = resolve_relation(self._store, found.named, relation)
+        own = resolve_relation(self._store, found.named, relation, self._similar)
         if own.named is None:
             return []
         score, how = found.score * own.score, f"{found.how} entity, {own.how} relation"

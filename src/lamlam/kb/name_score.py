@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import OSA
 
-from lamlam.kb.names import normalise, without_parenthesis
+from lamlam.kb.names import normalise, without_parenthesis, without_suffix, without_title
 
 NORMALISED, CASE, ALIAS = 0.97, 0.99, 0.96
 """Scores of what is found before the fuzzy stage: equal after `normalise`, equal but for case, equal to an alias."""
@@ -29,7 +29,8 @@ DIFFERENCES = (
     "two in a word", "two in a word, at its edge", "three in a word", "in several words",
     "known word", "shortness", "shortness alone", "alone",
     "letters that agree", "common words agree", "comma", "order", "initial", "initial in the base",
-    "middle initial missing", "middle name missing", "article", "parenthesis", "spacing",
+    "middle initial missing", "middle name missing", "middle name too many", "article", "parenthesis", "spacing",
+    "title", "suffix", "ampersand",
 )  # fmt: skip
 """What is counted, in the order of the vectors that `differences` gives."""
 
@@ -44,12 +45,15 @@ Frequency = Callable[[str], int]
 
 
 class Spelling(NamedTuple):
-    """A name as its words, and as they would stand without its comma or its parenthesis."""
+    """A name as its words, and as they would stand without its comma, its parenthesis, a title or a suffix."""
 
     words: list[str]
     turned: list[str] | None
     bare: list[str] | None
     article: bool
+    untitled: list[str] | None
+    unsuffixed: list[str] | None
+    ampersand: bool
 
 
 class _Fitted(NamedTuple):
@@ -62,7 +66,16 @@ def spelling(name: str) -> Spelling:
     """A name prepared for `differences`."""
     bare = without_parenthesis(name) if "(" in name else None
     article = _ARTICLE.match(name) is not None
-    return Spelling(normalise(name).split(), _turned(name), normalise(bare).split() if bare else None, article)
+    words = normalise(name).split()
+    return Spelling(
+        words,
+        _turned(name),
+        normalise(bare).split() if bare else None,
+        article,
+        without_title(words),
+        without_suffix(words),
+        "&" in name,
+    )
 
 
 def name_score(query: str, name: str, frequency: Frequency) -> float:
@@ -103,6 +116,12 @@ def differences(query: Spelling, name: Spelling, frequency: Frequency) -> list[f
     if name.bare is not None and query.bare is None:
         # Not the other way round: whoever adds "(politician)" to a query says that the bare name is someone else.
         pairs.append((query.words, name.bare, "parenthesis"))
+    if (query.untitled is None) != (name.untitled is None):
+        pairs.append((query.untitled or query.words, name.untitled or name.words, "title"))
+    if (query.unsuffixed is None) != (name.unsuffixed is None):
+        pairs.append((query.unsuffixed or query.words, name.unsuffixed or name.words, "suffix"))
+    if query.ampersand != name.ampersand:
+        pairs.append((_without_and(query), _without_and(name), "ampersand"))
     best: list[float] | None = None
     least = 99.0
     for wanted, there, how in pairs:
@@ -121,8 +140,12 @@ def _without_article(name: Spelling) -> list[str]:
     return name.words[1:] if name.article and name.words[0] in ("a", "an") else name.words
 
 
+def _without_and(name: Spelling) -> list[str]:
+    return [word for word in name.words if word != "and"]
+
+
 def _aligned(wanted: list[str], there: list[str], frequency: Frequency) -> list[float] | None:
-    """Word by word; middle names or their initials may be missing, and the words may be turned."""
+    """Word by word; middle names or their initials may be missing or too many, and the words may be turned."""
     counted = [0.0] * len(DIFFERENCES)
     counted[0] = 1.0
     if wanted != there and "".join(wanted) == "".join(there):
@@ -142,17 +165,17 @@ def _aligned(wanted: list[str], there: list[str], frequency: Frequency) -> list[
 
 
 def _without_middle(wanted: list[str], there: list[str]) -> tuple[list[str], list[str], str] | None:
-    """Both with as many words, where only middle initials, or middle names that the query lacks, are too many."""
+    """Both with as many words, where only middle initials or middle names of one of them are too many."""
     longer, shorter = (wanted, there) if len(wanted) > len(there) else (there, wanted)
     if len(shorter) < 2:
         return None
     kept = [longer[0], *(word for word in longer[1:-1] if len(word) > 1), longer[-1]]
     if len(kept) == len(shorter) and len(longer) > len(kept):
         return (kept, there, "middle initial missing") if longer is wanted else (wanted, kept, "middle initial missing")
-    middle = there[1 : 1 + len(there) - len(wanted)]
     # "John Kennedy" may be John Fitzgerald Kennedy, but the National League is not the National Football League.
-    if longer is there and len(wanted) == 2 and len(there) <= 4 and there[0] in _given_names():
-        return wanted, [there[0], *there[1 + len(middle) :]], "middle name missing"
+    if len(shorter) == 2 and len(longer) <= 4 and longer[0] in _given_names():
+        ends = [longer[0], longer[-1]]
+        return (wanted, ends, "middle name missing") if longer is there else (ends, there, "middle name too many")
     return None
 
 

@@ -21,6 +21,18 @@ _LETTERS = str.maketrans(
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _APOSTROPHES = re.compile("['’‘ʼ`´]")
 _PARENTHESIS = re.compile(r"\s*\([^()]*\)\s*$")
+_TITLES = frozenset({
+    "sir", "dame", "lord", "lady", "dr", "doctor", "prof", "professor", "mr", "mrs", "ms", "rev", "reverend", "saint",
+    "st", "pope", "king", "queen", "prince", "princess", "emperor", "empress", "count", "countess", "duke", "duchess",
+    "baron", "baroness", "president", "general", "marshal", "captain", "colonel", "major", "lieutenant", "admiral",
+    "cardinal", "bishop", "archbishop", "rabbi", "sheikh", "senator", "judge",
+})  # fmt: skip
+"""What a name may begin with, or not, and still be the same person's."""
+_SUFFIXES = frozenset({
+    "jr", "sr", "inc", "incorporated", "ltd", "limited", "plc", "corp", "corporation", "company", "co", "gmbh", "ag",
+    "llc", "llp", "spa", "phd", "md", "esq", "cbe", "obe",
+})  # fmt: skip
+"""What a name may end with, or not, and still be the same person's or the same company's."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -55,6 +67,16 @@ def without_parenthesis(name: str) -> str | None:
     return bare if bare != name and bare.strip() else None
 
 
+def without_title(words: list[str]) -> list[str] | None:
+    """A normalised name's words without a title before two or more others; None where there is none."""
+    return words[1:] if len(words) > 2 and words[0] in _TITLES else None
+
+
+def without_suffix(words: list[str]) -> list[str] | None:
+    """A normalised name's words without a "Jr." or "Inc." after others; None where there is none."""
+    return words[:-1] if len(words) > 1 and words[-1] in _SUFFIXES else None
+
+
 def deletions(word: str, depth: int) -> set[str]:
     """`word` with at most `depth` characters left out: two words within `depth` edits of each other share one."""
     found = level = {word}
@@ -69,10 +91,15 @@ def spellings(normalised: str) -> set[str]:
 
     A tombstone keeps these (as digests), so that a misspelt query for a forgotten name is recognised and does not
     slide to a neighbour: all ways to leave out one or two characters, the words in sorted order, the first word or
-    its initial with the last.
+    its initial with the last; and the same without a title, without a suffix, without "and".
     """
     words = normalised.split()
-    close = normalised.replace(" ", "")
+    forms = [words, without_title(words), without_suffix(words), [word for word in words if word != "and"]]
+    return {key for form in forms if form for key in _spellings_of(form)}
+
+
+def _spellings_of(words: list[str]) -> set[str]:
+    close = "".join(words)
     # Deletions of two characters grow with the square of the length; long names get those of one, and names that the
     # fuzzy stage does not look at none.
     depth = 2 if len(close) <= 40 else 1 if len(close) <= LONGEST_FUZZY else 0

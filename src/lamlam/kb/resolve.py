@@ -1,8 +1,8 @@
 """From a name as asked to a name in the base, in two stages: the entity, then a relation among that entity's own.
 
 Entity: exact, but for case, normalised, alias, fuzzy. Relation: exact, normalised, synonym (those of the base, then
-those of the package), fuzzy. Each stage is tried only where the one before found nothing, and where two names are left
-that cannot be told apart the answer is none.
+those of the package), fuzzy, and embedding where the base was opened with a model. Each stage is tried only where the
+one before found nothing, and where two names are left that cannot be told apart the answer is none.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from lamlam.kb import relation_embeddings
 from lamlam.kb.fact import Candidate
 from lamlam.kb.name_score import ALIAS, CASE, NORMALISED, differences, fitted, log_odds, score, spelling
 from lamlam.kb.names import LONGEST_FUZZY, normalise, unusable
+from lamlam.kb.relation_embeddings import Similar
 from lamlam.kb.similarity import MARGIN, SYNONYM, THRESHOLD, relation_score, synonymous
 from lamlam.kb.store import Named, Store
 
 Scored = tuple[float, Named]
+NONE_NEAR, ALIKE = "none near enough", "several that cannot be told apart"
+"""Why nothing is taken."""
 
 
 class Found(NamedTuple):
@@ -48,8 +52,8 @@ def resolve_entity(store: Store, name: str) -> Found:
     return _best(ranked, why, lambda found: store.slides((normalised,), (normalise(found.name),)))
 
 
-def resolve_relation(store: Store, entity: Named, relation: str) -> Found:
-    """The relation of `entity` that `relation` means, or none."""
+def resolve_relation(store: Store, entity: Named, relation: str, similar: Similar | None = None) -> Found:
+    """The relation of `entity` that `relation` means, or none; `similar` is asked where spelling says nothing."""
     if unusable(relation) is not None:
         return Found(None, 0.0, "", "a relation that no base can hold")
     own = store.relations_of(entity.id)
@@ -71,7 +75,12 @@ def resolve_relation(store: Store, entity: Named, relation: str) -> Found:
         synonyms = [(SYNONYM, named) for named in own if synonymous(relation, named.name)]
         if synonyms:
             return _best(synonyms, _doubt(synonyms, THRESHOLD, _too_near_relations), slides, "synonym")
-    return _best(ranked, _doubt(ranked, THRESHOLD, _too_near_relations), slides)
+    why = _doubt(ranked, THRESHOLD, _too_near_relations)
+    if similar is None or why != NONE_NEAR or not own:
+        return _best(ranked, why, slides)
+    cosines = similar.cosines(relation, [named.name for named in own])
+    ranked = sorted(zip(cosines, own, strict=True), key=_best_first)
+    return _best(ranked, _doubt(ranked, relation_embeddings.THRESHOLD, _too_near_meanings), slides, "embedding")
 
 
 def near_entities(store: Store, name: str, limit: int) -> list[Candidate]:
@@ -113,7 +122,7 @@ def _told_apart(name: str, how: str, likely: float, named: list[Named]) -> Found
         same_case = [one for one in named if one.name.casefold() == name.casefold()]
         if len(same_case) != 1:
             candidates = tuple(Candidate(one.name, likely, how) for one in named)
-            return Found(None, likely, how, "several that cannot be told apart", candidates)
+            return Found(None, likely, how, ALIKE, candidates)
         named = same_case
     same = how == "normalised" and named[0].name.casefold() == name.casefold()
     return Found(named[0], CASE if same else likely, how)
@@ -122,9 +131,9 @@ def _told_apart(name: str, how: str, likely: float, named: list[Named]) -> Found
 def _doubt(ranked: list[Scored], threshold: float, too_near: Callable[[float, float], bool]) -> str:
     """Why the best of several is not taken; empty where it is."""
     if not ranked or ranked[0][0] < threshold:
-        return "none near enough"
+        return NONE_NEAR
     if len(ranked) > 1 and too_near(ranked[0][0], ranked[1][0]):
-        return "several that cannot be told apart"
+        return ALIKE
     return ""
 
 
@@ -132,7 +141,7 @@ def _best(ranked: list[Scored], why: str, slides: Callable[[Named], bool], how: 
     """The first, if nothing speaks against it and it is not a neighbour of something forgotten."""
     candidates = tuple(Candidate(named.name, _shown(likely), how) for likely, named in ranked[:5])
     if why:
-        near = ranked and why != "none near enough"
+        near = ranked and why != NONE_NEAR
         return Found(None, _shown(ranked[0][0]) if near else 0.0, how if near else "", why, candidates)
     likely, named = ranked[0]
     if slides(named):
@@ -151,6 +160,10 @@ def _too_near_names(best: float, second: float) -> bool:
 
 def _too_near_relations(best: float, second: float) -> bool:
     return second >= THRESHOLD and best - second < MARGIN
+
+
+def _too_near_meanings(best: float, second: float) -> bool:
+    return best - second < relation_embeddings.MARGIN
 
 
 def _best_first(scored: Scored) -> tuple[float, str]:

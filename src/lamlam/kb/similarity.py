@@ -35,6 +35,8 @@ def relation_score(query: str, relation: str) -> float:
     wanted, there = _content(query), _content(relation)
     if sorted(wanted) == sorted(there):
         return SAME_WORDS if wanted == there else TURNED_WORDS
+    if "".join(wanted) == "".join(there):  # "Home Town" and "hometown"
+        return SAME_WORDS
     if len(wanted) != len(there):
         return 0.0
     return score(differences(spelling(" ".join(wanted)), spelling(" ".join(there)), lambda _: 0))

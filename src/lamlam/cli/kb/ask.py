@@ -48,7 +48,8 @@ def search(
     """
     with KnowledgeBase.open(base) as kb:
         candidates = kb.candidates(name, limit)
-        taken = kb.resolve(name).name
+        resolved = kb.resolve(name)
+    taken = resolved.name
     if not candidates:
         raise LamlamError(f"no entity in {base} is near {name[:80]!r}")
     if json:
@@ -56,6 +57,8 @@ def search(
         return
     rows = [(one.name, f"{one.score:.2f}", one.how, "yes" if one.name == taken else None) for one in candidates]
     show_table(("entity", "score", "how", "taken"), rows, ("score",))
+    if taken is None:
+        say(f"none is taken: {resolved.why}")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`lamlam kb alias`, `synonym`, `aliases` and `synonyms`: other names of entities and relations."""
+"""`lamlam kb resolve`, `alias`, `synonym`, `aliases`, `synonyms`: names of entities and relations."""
 
 from __future__ import annotations
 
@@ -23,8 +23,37 @@ Reason = Annotated[str | None, typer.Option(help="Why, kept in the history.")]
 Remove = Annotated[bool, typer.Option("--remove", help="Take it back; it stays in the history.")]
 Force = Annotated[bool, typer.Option("--force", help="Take names that were forgotten, too.")]
 Past = Annotated[bool, typer.Option("--past", help="Show those too that were taken back.")]
+Embeddings = Annotated[
+    str | None, typer.Option(help="Find relations by meaning, too: all-MiniLM-L6-v2, or a model's folder.")
+]
 FromFile = Annotated[Path | None, typer.Option("--from", help="Add those of a CSV file instead of showing them.")]
 ToFile = Annotated[Path | None, typer.Option("--to", help="Write them to a CSV file instead of showing them.")]
+
+
+@app.command()
+def resolve(
+    base: Base,
+    entity: Annotated[str, typer.Argument(help="A name, however it is written.", show_default=False)],
+    relation: Annotated[str | None, typer.Argument(help="A relation of it.", show_default=False)] = None,
+    embeddings: Embeddings = None,
+    json: Json = False,
+) -> None:
+    """Show what a lookup takes a name for, how, and how sure it is; or why it takes it for nothing, and what came near.
+
+    Example: `lamlam kb resolve facts.db "Macdonald-Paterson, Thomas" university`
+    """
+    with KnowledgeBase.open(base, embeddings=embeddings) as kb:
+        of_entity = kb.resolve(entity)
+        found = [of_entity] if relation is None or of_entity.name is None else [of_entity, kb.resolve(entity, relation)]
+    if json:
+        emit_json([asdict(one) for one in found])
+        return
+    for asked, one in zip((entity, relation), found, strict=False):
+        taken = f"{one.name!r} ({one.how}, {one.score:.2f})" if one.name is not None else f"nothing: {one.why}"
+        say(f"{asked!r} is taken for {taken}")
+        for near in one.candidates:
+            if near.name != one.name and near.score > 0:
+                say(f"    near it: {near.name!r} ({near.score:.2f})")
 
 
 @app.command()
