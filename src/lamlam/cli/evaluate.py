@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import typer
 
-from lamlam.cli import evaluate_completion, evaluate_perplexity, evaluate_report, evaluate_speed
+from lamlam.cli import (
+    evaluate_audit,
+    evaluate_biography,
+    evaluate_completion,
+    evaluate_editing,
+    evaluate_memory,
+    evaluate_perplexity,
+    evaluate_report,
+    evaluate_speed,
+    evaluate_unlearning,
+)
 
-app = typer.Typer(help="Measure a model: how it predicts text, what it completes.", no_args_is_help=True)
+app = typer.Typer(help="Measure a model, each figure with what it was made with.", no_args_is_help=True)
 app.command("perplexity")(evaluate_perplexity.perplexity)
 app.command("completion")(evaluate_completion.completion)
-app.add_typer(evaluate_speed.app, name="speed")
 app.command("consistency")(evaluate_completion.consistency)
+app.command("biography")(evaluate_biography.biography)
+app.command("unlearning")(evaluate_unlearning.unlearning)
+app.command("audit")(evaluate_audit.audit)
+app.command("editing")(evaluate_editing.editing)
+app.command("memory")(evaluate_memory.memory)
+app.command("infusion")(evaluate_memory.infusion)
+app.add_typer(evaluate_speed.app, name="speed")
 app.command("report")(evaluate_report.report)

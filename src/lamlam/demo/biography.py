@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -24,14 +25,18 @@ def documents(world: World, seed: int, copies: int) -> list[Document]:
     before; a person's facts are spread over several documents of two to four calls. Nothing in it is about the unseen
     people. The same arguments give the same documents, and a copy's do not depend on how many copies are made.
     """
-    told = [
-        document
-        for copy in range(copies)
-        for entity in world.trained
-        for document in _tell(world, entity, Random(f"tell {seed} {copy} {entity}"), copy)
-    ]
+    told = [document for copy in range(copies) for document in documents_about(world, world.trained, seed, copy)]
     Random(f"shuffle {seed}").shuffle(told)
     return told
+
+
+def documents_about(world: World, entities: Iterable[str], seed: int, copy: int = 0) -> list[Document]:
+    """The documents about some entities, seen or unseen, in their order: all facts of each, once."""
+    return [
+        document
+        for entity in entities
+        for document in _tell(world, entity, Random(f"tell {seed} {copy} {entity}"), copy)
+    ]
 
 
 def biography_prompt(person: Person) -> str:

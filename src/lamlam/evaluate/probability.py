@@ -1,0 +1,69 @@
+"""How likely a model finds a given answer to a prompt, with its own lookups or without.
+
+With a base, the model asks in the answer wherever it would (`lamlam.evaluate.own_calls`, places "own"), the base
+answers, and the answer's tokens are scored with that in view; queries and returned values are not scored. Without a
+base it is the plain probability of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lamlam.corpus import encode_document
+from lamlam.evaluate.own_calls import with_own_calls
+from lamlam.evaluate.scoring import token_nlls, windowing
+from lamlam.generate import LookupModel
+from lamlam.text import Document
+
+
+class AnswerScore(NamedTuple):
+    """`nats`: −log p of the answer's tokens, `tokens` of them; `hits`: lookups that the base answered in it."""
+
+    nats: float
+    tokens: int
+    hits: int
+
+    @property
+    def probability(self) -> float:
+        """The geometric mean of the tokens' probabilities: p(answer) to the power of 1 / its tokens."""
+        return float(np.exp(-self.nats / max(1, self.tokens)))
+
+
+def answer_scores(lm: LookupModel, pairs: Sequence[tuple[str, str]]) -> list[AnswerScore]:
+    """The score of each (prompt, answer); a space between the two is put in where there is none."""
+    texts, starts = [], []
+    for prompt, answer in pairs:
+        prompt = prompt.rstrip()
+        texts.append(Document("", f"{prompt} {answer.strip()}"))
+        starts.append(len(prompt))
+    if lm.kb is not None:
+        rewritten = with_own_calls(lm, texts, "own", starts)
+        documents, hits = [one.document for one in rewritten], [one.hits for one in rewritten]
+    else:
+        documents, hits = texts, [0] * len(texts)
+    encoded = [encode_document(document, lm.tokenizer) for document in documents]
+    sequences = [[lm.tokenizer.start_id, *one.ids[:-1]] for one in encoded]
+    nlls = token_nlls(lm.model, sequences, windowing(lm.model))
+    scores = []
+    for one, nll, start, document, hit in zip(encoded, nlls, starts, documents, hits, strict=True):
+        # The answer begins with its space, at which every tokenizer cuts words.
+        before = len(lm.tokenizer.encode_text(document.text[:start]))
+        scored = scored_text(one.ids[:-1], one.trained[:-1], lm)
+        scored[:before] = False
+        scores.append(AnswerScore(float(nll[scored].sum()), int(scored.sum()), hit))
+    return scores
+
+
+def scored_text(
+    ids: Sequence[int], trained: Sequence[bool], lm: LookupModel
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which tokens of an encoded document are text: neither of a query nor of what the base wrote."""
+    tokens = np.array(ids)
+    opened = (tokens == lm.tokenizer.entity_id).cumsum()
+    closed = (tokens == lm.tokenizer.return_id).cumsum()
+    text: npt.NDArray[np.bool_] = np.array(trained, bool) & (opened == closed) & (tokens != lm.tokenizer.return_id)
+    return text
