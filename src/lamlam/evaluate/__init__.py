@@ -2,11 +2,15 @@
 
 from lamlam.evaluate.audit import audit
 from lamlam.evaluate.benchmarks import Benchmark, oracle_facts, pararel, read_benchmark
+from lamlam.evaluate.biography import biographies, measure_biographies, read_names, read_table
 from lamlam.evaluate.bootstrap import Interval, ratio_interval
 from lamlam.evaluate.completion import Answer, CompletionResult, complete, measure_completion
 from lamlam.evaluate.consistency import measure_consistency
 from lamlam.evaluate.editing import Edit, edit_base, edit_weights, read_edits
 from lamlam.evaluate.finetune import Tuning, finetuned, unlearned
+from lamlam.evaluate.infusion import infuse, small_models
+from lamlam.evaluate.judge import Judge, factscore
+from lamlam.evaluate.memory import measure_memory
 from lamlam.evaluate.oracle import temporary_base
 from lamlam.evaluate.own_calls import with_own_calls
 from lamlam.evaluate.perplexity import Dynamic, Perplexity, PerplexityResult, measure_perplexity, perplexities
@@ -27,6 +31,7 @@ __all__ = [
     "Dynamic",
     "Edit",
     "Interval",
+    "Judge",
     "Metric",
     "Perplexity",
     "PerplexityResult",
@@ -36,14 +41,19 @@ __all__ = [
     "Windowing",
     "answer_scores",
     "audit",
+    "biographies",
     "by_task",
     "cell",
     "complete",
     "edit_base",
     "edit_weights",
+    "factscore",
     "finetuned",
+    "infuse",
+    "measure_biographies",
     "measure_completion",
     "measure_consistency",
+    "measure_memory",
     "measure_perplexity",
     "metric_names",
     "oracle_facts",
@@ -52,9 +62,12 @@ __all__ = [
     "ratio_interval",
     "read_benchmark",
     "read_edits",
+    "read_names",
     "read_questions",
     "read_results",
+    "read_table",
     "read_tofu",
+    "small_models",
     "temporary_base",
     "token_nlls",
     "unlearn_base",

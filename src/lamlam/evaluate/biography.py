@@ -148,9 +148,17 @@ def _judged(table: FactTable, person: str, text: str) -> Judged:
 
 
 def result_of(
-    judged: Sequence[Judged], people: Sequence[str], texts: Sequence[str], definition: Definition, model: str, base: str,
-    policy: str, began: float, notes: Iterable[str] = (), more: Mapping[str, Metric] | None = None,
-) -> Result:  # fmt: skip
+    judged: Sequence[Judged],
+    people: Sequence[str],
+    texts: Sequence[str],
+    definition: Definition,
+    model: str,
+    base: str,
+    policy: str,
+    began: float,
+    notes: Iterable[str] = (),
+    more: Mapping[str, Metric] | None = None,
+) -> Result:
     """Judged biographies as a result; the precision's interval is over people."""
     told = [one for one in judged if one.right or one.wrong]
     counts = [len(one.right) + len(one.wrong) for one in told]
@@ -162,7 +170,13 @@ def result_of(
     metrics["facts a text"] = Metric(sum(counts) / len(judged), n=len(judged), unit="number")
     metrics["abstains"] = share([float(not (one.right or one.wrong)) for one in judged], definition.seed)
     examples = [
-        Example(not one.wrong, person, "only what holds", text, f"right: {', '.join(one.right)}; wrong: {', '.join(one.wrong)}")
+        Example(
+            not one.wrong,
+            person,
+            "only what holds",
+            text,
+            f"right: {', '.join(one.right)}; wrong: {', '.join(one.wrong)}",
+        )
         for person, text, one in drawn(list(zip(people, texts, judged, strict=True)), definition.seed, 6)
     ]
     return Result(

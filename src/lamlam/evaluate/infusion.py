@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
 
 from lamlam.corpus import Kind
 from lamlam.errors import LamlamError
@@ -22,12 +24,39 @@ from lamlam.evaluate.memory import retention
 from lamlam.evaluate.questions import Question
 from lamlam.evaluate.task import Breakdown, Chart, Definition, Metric, Result
 from lamlam.generate import LookupModel
+from lamlam.model import LookupTokenizer, preset_config
 from lamlam.text import Document
 
 VERSION = 1
 
 Sizes = Mapping[str, Callable[[], LookupModel]]
 """Name → a function that makes an untrained model of that size."""
+
+
+def small_models(tokenizer: LookupTokenizer, sizes: Sequence[str], seed: int) -> Sizes:
+    """Untrained Llama-shaped models, named LAYERSxHIDDEN, with heads of 32; LamlamError for other names."""
+
+    def make(layers: int, hidden: int) -> Callable[[], LookupModel]:
+        def fresh() -> LookupModel:
+            config = preset_config("tiny", tokenizer)
+            config.num_hidden_layers, config.hidden_size = layers, hidden
+            config.num_attention_heads = config.num_key_value_heads = hidden // 32
+            config.head_dim, config.intermediate_size = 32, hidden * 11 // 4
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                return LookupModel(AutoModelForCausalLM.from_config(config, dtype=torch.float32), tokenizer, None)
+
+        return fresh
+
+    made = {}
+    for size in sizes:
+        layers, times, hidden = size.partition("x")
+        if not (
+            times and layers.isdigit() and hidden.isdigit() and int(layers) and int(hidden) and int(hidden) % 32 == 0
+        ):
+            raise LamlamError(f"{size!r} is no size: write LAYERSxHIDDEN such as 2x64, the second a multiple of 32")
+        made[size] = make(int(layers), int(hidden))
+    return made
 
 
 def infuse(
@@ -100,6 +129,6 @@ def _result(
         ),
         f"{kind}, {size}", "none", "none", metrics, time.monotonic() - began,
         [Breakdown("infusion", ("times", "retention"), curve)],
-        [Chart(f"infusion, {kind}, {size}", "lines", "times each fact is repeated", "retention", {kind: curve}, log_x=True)],
+        [Chart(f"infusion, {kind}, {size}", "lines", "repeats", "retention", {kind: curve}, log_x=True)],
         notes=[] if top is not None else ["No collapse between the fewest and the most repeats that were tried."],
     )  # fmt: skip

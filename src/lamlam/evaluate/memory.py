@@ -40,7 +40,10 @@ def measure_memory(
     for seen, some in by_seen.items():
         decoys = _decoys(some, questions, seed)
         own = [score.probability for score in answer_scores(plain, [(one.prompt, one.value) for one in some])]
-        others = [score.probability for score in answer_scores(plain, [(o.prompt, d) for o, d in zip(some, decoys, strict=True)])]
+        others = [
+            score.probability
+            for score in answer_scores(plain, [(o.prompt, d) for o, d in zip(some, decoys, strict=True)])
+        ]
         recalled = [one > other for one, other in zip(own, others, strict=True)]
         metrics[f"probability, seen {seen}"] = share(own, seed)
         metrics[f"likelier than a decoy, seen {seen}"] = share([float(one) for one in recalled], seed)

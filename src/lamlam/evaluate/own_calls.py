@@ -63,7 +63,7 @@ def with_own_calls(
     documents: Iterable[Document],
     places: Places = "gold",
     starts: Sequence[int] | None = None,
-    batch_size: int = 64,
+    batch_size: int = 256,
 ) -> list[Rewritten]:
     """Each document with the calls that the model makes in it, answered by `lm.kb`.
 
@@ -100,7 +100,11 @@ def _rewrite(lm: LookupModel, rows: list[_Row]) -> None:
                 asking.append(row)
                 forced.append(row.places is not None)
         prefixes = [row.prefix(lm.tokenizer) for row in asking]
-        queries = ask(lm.model, lm.tokenizer, prefixes, forced)
+        # Answers to one question share what stands before them, and are asked for once.
+        keys = list(dict.fromkeys(zip(map(tuple, prefixes), forced, strict=True)))
+        asked = ask(lm.model, lm.tokenizer, [prefix for prefix, _ in keys], [opened for _, opened in keys])
+        found = dict(zip(keys, asked, strict=True))
+        queries = [found[tuple(prefix), opened] for prefix, opened in zip(prefixes, forced, strict=True)]
         made = [query for query in queries if query is not None]
         matches = iter(lm.kb.lookup_many(made) if lm.kb is not None and made else [None] * len(made))
         for row, query in zip(asking, queries, strict=True):
