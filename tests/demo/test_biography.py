@@ -124,5 +124,5 @@ def test_documents_fit_a_short_window_and_new_names_are_spelt_in_familiar_pieces
 
 def test_the_prompt_of_a_biography_names_the_person(world: World):
     person = world.unseen[0]
-    assert biography_prompt(person).startswith(f"{person.name} ")
-    assert not biography_prompt(person).endswith(" ")
+    assert biography_prompt(person.name).startswith(f"{person.name} ")
+    assert not biography_prompt(person.name).endswith(" ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from lamlam.cli import (
+    evaluate_all,
     evaluate_audit,
     evaluate_biography,
     evaluate_completion,
@@ -27,4 +28,5 @@ app.command("editing")(evaluate_editing.editing)
 app.command("memory")(evaluate_memory.memory)
 app.command("infusion")(evaluate_memory.infusion)
 app.add_typer(evaluate_speed.app, name="speed")
+app.command("all")(evaluate_all.all_of_them)
 app.command("report")(evaluate_report.report)

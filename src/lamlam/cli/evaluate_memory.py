@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from lamlam.cli.evaluate_options import Limit, Model, Name, Out, Seed, finish, load, refuse_missing
 from lamlam.cli.terminal import Json
-from lamlam.errors import LamlamError
 from lamlam.text.files import read_documents
-
-if TYPE_CHECKING:
-    from lamlam.text import Document
 
 
 def memory(
@@ -22,6 +18,11 @@ def memory(
     questions: Annotated[
         Path, typer.Argument(metavar="QUESTIONS", help="Questions that say how often their fact was `seen`.")
     ],
+    documents: Annotated[
+        Path | None,
+        typer.Option(help="A document a question: a copy of the model first reads each as often as said."),
+    ] = None,
+    kind: Annotated[Literal["lmlm", "standard"], typer.Option(help="Whether it reads them with their calls.")] = "lmlm",
     limit: Limit = None,
     seed: Seed = 0,
     name: Name = None,
@@ -32,13 +33,14 @@ def memory(
 
     Example: `lamlam eval memory model seen-questions.jsonl`
     """
-    refuse_missing(questions)
-    from lamlam.evaluate import measure_memory, read_questions
+    refuse_missing(questions, documents)
+    from lamlam.evaluate import Tuning, measure_memory, read_questions, tuned_on
 
     asked = read_questions(questions)
-    result = measure_memory(
-        load(model, None), asked, data=str(questions), model=name or str(model), seed=seed, limit=limit
-    )
+    lm = load(model, None)
+    if documents is not None:
+        lm = tuned_on(lm, asked, list(read_documents(documents)), kind, Tuning(1, 1e-3, seed=seed))
+    result = measure_memory(lm, asked, data=str(questions), model=name or str(model), seed=seed, limit=limit)
     finish([result], out, json)
 
 
@@ -63,21 +65,15 @@ def infusion(
     Example: `lamlam eval infusion model docs.parquet facts.parquet --size 2x64 --size 4x128 --repeat 1 --repeat 10`
     """
     refuse_missing(tokenizer, documents, facts)
-    from lamlam.evaluate import Question, Tuning, infuse, small_models
+    from lamlam.evaluate import Tuning, infuse, read_infusion, small_models
     from lamlam.model import LookupTokenizer
 
     known = LookupTokenizer.load(tokenizer)
     general = list(islice(read_documents(documents), trained))
-    pairs: list[tuple[Document, Question]] = []
-    for document in islice(read_documents(facts), limit):
-        if not document.calls:
-            raise LamlamError(f"{facts}: document {document.id} has no call; each needs the call of its one fact")
-        call = document.calls[0]
-        prompt = document.text[: call.at].rstrip()
-        pairs.append((document, Question(prompt, call.lookup.value, call.lookup.entity, call.lookup.relation)))
     finish(
         infuse(
-            small_models(known, sizes or ["1x32", "2x64", "4x128"], seed), general, pairs, repeats or [1, 3, 10, 30],
+            small_models(known, sizes or ["1x32", "2x64", "4x128"], seed), general, read_infusion(facts, limit),
+            repeats or [1, 3, 10, 30],
             data=str(facts), documents=trained, tuning=Tuning(1, lr, seed=seed),
         ),
         out, json,

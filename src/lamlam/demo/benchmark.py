@@ -10,14 +10,50 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import yaml
+
 from lamlam.atomic import write_beside
-from lamlam.demo.biography import documents_about
+from lamlam.demo.biography import biography_prompt, documents_about
 from lamlam.demo.probes import Probe, probes
-from lamlam.demo.unlearning_data import write_rows, write_tofu
+from lamlam.demo.unlearning_data import as_document, write_rows, write_tofu
 from lamlam.demo.world import World
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.text import Lookup
 from lamlam.text.files import write_documents
+
+_TIMES = ((0, 40), (1, 40), (10, 40), (100, 10))
+"""How often facts are read, and how many of each, for the measurement of memory."""
+
+_GENERAL = 400
+"""Entities whose documents are the general text of the infusion curve."""
+
+
+def write_suite(world: World, run: Path, context: int, seed: int) -> None:
+    """Write the benchmarks into `run/eval`, and `run/suite.yaml` about them and the models that stand in `run`."""
+    write_benchmarks(world, run / "eval", seed)
+    suite = {
+        "version": 1,
+        "models": {
+            "LmLm": {"path": "lmlm/model", "kind": "lmlm"},
+            "Standard": {"path": "standard/model", "kind": "standard"},
+        },
+        "base": "eval/facts.db",
+        "without": "eval/without.db",
+        "context": context,
+        "documents": "eval/documents.parquet",
+        "questions": "eval/questions.jsonl",
+        "names": "eval/people.txt",
+        "facts": "eval/facts.jsonl",
+        "biography_prompt": biography_prompt("{name}"),
+        "memory": "eval/memory.jsonl",
+        "memory_documents": "eval/memory.parquet",
+        "edits": "eval/edits.jsonl",
+        "tofu": "eval/tofu",
+        "tofu_documents": "eval/tofu/documents.parquet",
+        "infusion": "eval/memory.parquet",
+        "infusion_general": "eval/general.parquet",
+    }
+    (run / "suite.yaml").write_text(yaml.safe_dump(suite, sort_keys=False), encoding="utf-8")
 
 
 def write_benchmarks(world: World, folder: Path, seed: int) -> None:
@@ -32,6 +68,13 @@ def write_benchmarks(world: World, folder: Path, seed: int) -> None:
     write_rows(folder / "questions.jsonl", (_question(probe) for probe in asked))
     write_rows(folder / "edits.jsonl", _edits(world, seed))
     write_tofu(world, folder / "tofu", seed)
+    _memory(world, folder, seed)
+    (folder / "people.txt").write_text("".join(f"{name}\n" for name in unseen), encoding="utf-8")
+    write_rows(
+        folder / "facts.jsonl",
+        ({"subject": fact.entity, "relation": fact.relation, "object": fact.value} for fact in world.facts()),
+    )
+    write_documents(documents_about(world, world.trained[:_GENERAL], seed), folder / "general.parquet")
 
 
 def _base(path: Path, facts: Iterable[Lookup]) -> None:
@@ -60,6 +103,16 @@ def _edits(world: World, seed: int) -> list[dict[str, Any]]:
     ]
     rng.shuffle(rows)
     return rows
+
+
+def _memory(world: World, folder: Path, seed: int) -> None:
+    """Facts to be read 0, 1, 10 and 100 times, each as a question and as a document with its call."""
+    asked = [one for one in probes(world, world.unseen, seed=seed) if one.relation == "Birth Place"]
+    times = [seen for seen, count in _TIMES for _ in range(count)][: len(asked)]
+    rows = [{**_question(probe), "seen": seen} for probe, seen in zip(asked, times, strict=False)]
+    write_rows(folder / "memory.jsonl", rows)
+    documents = [as_document(number, probe) for number, probe in enumerate(asked[: len(rows)])]
+    write_documents(documents, folder / "memory.parquet")
 
 
 def _question(probe: Probe) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from random import Random
 from string import Formatter
 
 from lamlam.demo.templates import OPENINGS, SENTENCES, SHORT_SUBJECTS
-from lamlam.demo.world import RELATIONS, Person, World
+from lamlam.demo.world import RELATIONS, World
 from lamlam.text import Document, Lookup, find_mention
 
 _ENOUGH_CALLS = 3
@@ -39,9 +39,9 @@ def documents_about(world: World, entities: Iterable[str], seed: int, copy: int 
     ]
 
 
-def biography_prompt(person: Person) -> str:
-    """The opening of a biography, for a model to go on with."""
-    return f"{person.name} was born on"
+def biography_prompt(name: str) -> str:
+    """The opening of a person's biography, for a model to go on with."""
+    return f"{name} was born on"
 
 
 def opening(rng: Random, name: str) -> str:

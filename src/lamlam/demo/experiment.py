@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from lamlam.corpus import Kind, pack, tokenizer_texts
+from lamlam.demo.benchmark import write_suite
 from lamlam.demo.biography import documents
 from lamlam.demo.probes import Probe, probes
 from lamlam.demo.world import Person, World, make_world
@@ -117,6 +118,7 @@ class Demonstration:
         remove_beside(self.folder / "facts.db")
         with self.base(create=True) as kb:
             kb.add((Fact(*fact, source="the made-up world") for fact in self.world.facts()), author="lamlam demo")
+        write_suite(self.world, self.folder, self.scale.context, self.scale.seed)
         self.seconds["text and base"] = time.monotonic() - began
 
     def base(self, create: bool = False) -> KnowledgeBase:

@@ -38,7 +38,7 @@ def scenes(world: World, lm: LookupModel, kb: KnowledgeBase) -> Iterator[Scene]:
 
 
 def _tell(lm: LookupModel, person: Person) -> Generation:
-    return lm.generate([biography_prompt(person)], max_new_tokens=60)[0]
+    return lm.generate([biography_prompt(person.name)], max_new_tokens=60)[0]
 
 
 def _states_birth_date(lm: LookupModel, kb: KnowledgeBase, person: Person) -> bool:

@@ -31,7 +31,7 @@ def write_tofu(world: World, folder: Path, seed: int) -> None:
     by_author = [[one for one in probes(world, [author], seed=seed) if one.entity == author.name] for author in authors]
     full = [probe for some in by_author for probe in some]
     write_rows(folder / "full.jsonl", map(_row, full))
-    write_documents((_document(number, probe) for number, probe in enumerate(full)), folder / "documents.parquet")
+    write_documents((as_document(number, probe) for number, probe in enumerate(full)), folder / "documents.parquet")
     for forget, retain, share in (("01", "99", 0.01), ("05", "95", 0.05), ("10", "90", 0.10)):
         kept = len(authors) - max(1, round(share * len(authors)))
         gone = [probe for some in by_author[kept:] for probe in some]
@@ -64,7 +64,8 @@ def _perturbed(world: World, probe: Probe, rng: Random, count: int) -> dict[str,
     return {**_row(probe), "paraphrased_answer": f"{probe.value}.", "perturbed_answer": wrong}
 
 
-def _document(number: int, probe: Probe) -> Document:
+def as_document(number: int, probe: Probe) -> Document:
+    """The probe with its answer, the call before it."""
     lookup = Lookup(probe.entity, probe.relation, probe.value)
     return Document.with_lookups(str(number), f"{probe.prompt} {probe.value}.", [(len(probe.prompt) + 1, lookup)])
 

@@ -8,9 +8,9 @@ from lamlam.evaluate.completion import Answer, CompletionResult, complete, measu
 from lamlam.evaluate.consistency import measure_consistency
 from lamlam.evaluate.editing import Edit, edit_base, edit_weights, read_edits
 from lamlam.evaluate.finetune import Tuning, finetuned, unlearned
-from lamlam.evaluate.infusion import infuse, small_models
+from lamlam.evaluate.infusion import infuse, read_infusion, small_models
 from lamlam.evaluate.judge import Judge, factscore
-from lamlam.evaluate.memory import measure_memory
+from lamlam.evaluate.memory import measure_memory, tuned_on
 from lamlam.evaluate.oracle import temporary_base
 from lamlam.evaluate.own_calls import with_own_calls
 from lamlam.evaluate.perplexity import Dynamic, Perplexity, PerplexityResult, measure_perplexity, perplexities
@@ -18,6 +18,7 @@ from lamlam.evaluate.probability import answer_scores
 from lamlam.evaluate.questions import AnyQuestion, Question, read_questions
 from lamlam.evaluate.report import by_task, cell, metric_names, write_report
 from lamlam.evaluate.scoring import Windowing, token_nlls, windowing
+from lamlam.evaluate.suite import items, read_suite
 from lamlam.evaluate.task import Definition, Metric, Result, read_results, write_result
 from lamlam.evaluate.tofu import read_tofu
 from lamlam.evaluate.unlearning import unlearn_base, unlearn_weights
@@ -50,6 +51,7 @@ __all__ = [
     "factscore",
     "finetuned",
     "infuse",
+    "items",
     "measure_biographies",
     "measure_completion",
     "measure_consistency",
@@ -62,14 +64,17 @@ __all__ = [
     "ratio_interval",
     "read_benchmark",
     "read_edits",
+    "read_infusion",
     "read_names",
     "read_questions",
     "read_results",
+    "read_suite",
     "read_table",
     "read_tofu",
     "small_models",
     "temporary_base",
     "token_nlls",
+    "tuned_on",
     "unlearn_base",
     "unlearn_weights",
     "unlearned",

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from lamlam.evaluate.task import Breakdown, Chart, Definition, Metric, Result
 from lamlam.generate import LookupModel
 from lamlam.model import LookupTokenizer, preset_config
 from lamlam.text import Document
+from lamlam.text.files import read_documents
 
 VERSION = 1
 
@@ -97,6 +100,18 @@ def infuse(
                 lm = finetuned(make(), mixed, kind, tuning)
                 points.append((times, retention(lm, questions, tuning.seed)))
             yield _result(name, kind, points, data, documents, len(facts), tuning, began)
+
+
+def read_infusion(path: Path, limit: int | None = None) -> list[tuple[Document, Question]]:
+    """Documents of one fact each, and the question that each answers; LamlamError where one has no call."""
+    facts = []
+    for document in islice(read_documents(path), limit):
+        if not document.calls:
+            raise LamlamError(f"{path}: document {document.id} has no call; each needs the call of its one fact")
+        at, lookup, _ = document.calls[0]
+        prompt = document.text[:at].rstrip()
+        facts.append((document, Question(prompt, lookup.value, lookup.entity, lookup.relation)))
+    return facts
 
 
 def collapse_point(points: Sequence[tuple[float, float]]) -> float | None:

@@ -12,11 +12,14 @@ import time
 from collections.abc import Sequence
 from random import Random
 
+from lamlam.corpus import Kind
 from lamlam.errors import LamlamError
+from lamlam.evaluate.finetune import Tuning, finetuned
 from lamlam.evaluate.probability import answer_scores
 from lamlam.evaluate.questions import Question, check_questions
 from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Metric, Result, drawn, share
 from lamlam.generate import LookupModel
+from lamlam.text import Document
 
 VERSION = 1
 
@@ -64,6 +67,23 @@ def measure_memory(
         [Chart("values in the weights", "lines", "times seen (0.5: never)", "probability", curves, log_x=True)],
         examples,
     )  # fmt: skip
+
+
+def tuned_on(
+    lm: LookupModel, questions: Sequence[Question], documents: Sequence[Document], kind: Kind, tuning: Tuning
+) -> LookupModel:
+    """A copy of the model that has seen each question's document as often as the question says.
+
+    Document i is question i's. LamlamError where there are not as many of one as of the other.
+    """
+    if len(questions) != len(documents):
+        raise LamlamError(f"{len(documents)} documents for {len(questions)} questions; each question needs its own")
+    repeated = [
+        Document(f"{number} {time_}", document.text, document.calls)
+        for number, (question, document) in enumerate(zip(questions, documents, strict=True))
+        for time_ in range(question.seen or 0)
+    ]
+    return finetuned(lm, repeated, kind, tuning)
 
 
 def retention(lm: LookupModel, questions: Sequence[Question], seed: int) -> Metric:
