@@ -10,6 +10,7 @@ from lamlam.cli import (
     evaluate_biography,
     evaluate_completion,
     evaluate_editing,
+    evaluate_harness,
     evaluate_memory,
     evaluate_perplexity,
     evaluate_report,
@@ -27,6 +28,7 @@ app.command("audit")(evaluate_audit.audit)
 app.command("editing")(evaluate_editing.editing)
 app.command("memory")(evaluate_memory.memory)
 app.command("infusion")(evaluate_memory.infusion)
+app.command("harness")(evaluate_harness.harness)
 app.add_typer(evaluate_speed.app, name="speed")
 app.command("all")(evaluate_all.all_of_them)
 app.command("report")(evaluate_report.report)

@@ -59,7 +59,7 @@ class Judge:
                 temperature=0.0,
                 max_tokens=max_tokens,
             )
-        except self._failure as error:
+        except (self._failure, ValueError) as error:  # ValueError: the body is no JSON
             reason = " ".join(str(error).split())[:200]
             raise LamlamError(f"the judge {self.model} at {self.url} does not answer ({reason}); is it up?") from error
         choices = getattr(answer, "choices", None) or []

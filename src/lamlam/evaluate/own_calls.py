@@ -135,7 +135,7 @@ def _next_places(lm: LookupModel, rows: list[_Row]) -> list[int | None]:
         pieces.append((since, piece))
     window = int(lm.model.config.max_position_embeddings)
     kept = [sequence[:window] for sequence in sequences]
-    likeliest = _likeliest(lm.model, kept)
+    likeliest = likeliest_tokens(lm.model, kept)
     found: list[int | None] = []
     for row, sequence, tokens, (since, piece) in zip(rows, sequences, likeliest, pieces, strict=True):
         found.append(_place(tokenizer, row, len(sequence) - len(piece), tokens, since, piece))
@@ -169,7 +169,7 @@ def _place(
 
 
 @torch.inference_mode()
-def _likeliest(model: Any, sequences: list[list[int]], batch_tokens: int = 8192) -> list[list[int]]:
+def likeliest_tokens(model: Any, sequences: list[list[int]], batch_tokens: int = 8192) -> list[list[int]]:
     """The likeliest token after each token of each sequence."""
     found: list[list[int]] = []
     longest = max(map(len, sequences))

@@ -14,18 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lamlam.corpus import encode_document
-from lamlam.evaluate.own_calls import with_own_calls
+from lamlam.evaluate.own_calls import likeliest_tokens, with_own_calls
 from lamlam.evaluate.scoring import token_nlls, windowing
 from lamlam.generate import LookupModel
 from lamlam.text import Document
 
 
 class AnswerScore(NamedTuple):
-    """`nats`: −log p of the answer's tokens, `tokens` of them; `hits`: lookups that the base answered in it."""
+    """`nats`: −log p of the answer's tokens, `tokens` of them; `hits`: lookups that the base answered in it. `greedy`:
+    each of them is the likeliest at its place; None where that was not asked."""
 
     nats: float
     tokens: int
     hits: int
+    greedy: bool | None = None
 
     @property
     def probability(self) -> float:
@@ -35,26 +37,36 @@ class AnswerScore(NamedTuple):
 
 def answer_scores(lm: LookupModel, pairs: Sequence[tuple[str, str]]) -> list[AnswerScore]:
     """The score of each (prompt, answer); a space between the two is put in where there is none."""
-    texts, starts = [], []
-    for prompt, answer in pairs:
-        prompt = prompt.rstrip()
-        texts.append(Document("", f"{prompt} {answer.strip()}"))
-        starts.append(len(prompt))
+    prompts = [prompt.rstrip() for prompt, _ in pairs]
+    texts = [f"{prompt} {answer.strip()}" for prompt, (_, answer) in zip(prompts, pairs, strict=True)]
+    return text_scores(lm, texts, [len(prompt) for prompt in prompts])
+
+
+def text_scores(
+    lm: LookupModel, texts: Sequence[str], starts: Sequence[int], greedy: bool = False
+) -> list[AnswerScore]:
+    """The score of each text from its character `starts[i]` on, given what stands before."""
+    plain = [Document("", text) for text in texts]
     if lm.kb is not None:
-        rewritten = with_own_calls(lm, texts, "own", starts)
+        rewritten = with_own_calls(lm, plain, "own", starts)
         documents, hits = [one.document for one in rewritten], [one.hits for one in rewritten]
     else:
-        documents, hits = texts, [0] * len(texts)
+        documents, hits = plain, [0] * len(plain)
     encoded = [encode_document(document, lm.tokenizer) for document in documents]
     sequences = [[lm.tokenizer.start_id, *one.ids[:-1]] for one in encoded]
     nlls = token_nlls(lm.model, sequences, windowing(lm.model))
+    room = int(lm.model.config.max_position_embeddings)
+    likeliest = likeliest_tokens(lm.model, [sequence[:room] for sequence in sequences]) if greedy and texts else None
     scores = []
-    for one, nll, start, document, hit in zip(encoded, nlls, starts, documents, hits, strict=True):
-        # The answer begins with its space, at which every tokenizer cuts words.
-        before = len(lm.tokenizer.encode_text(document.text[:start]))
+    for i, (one, nll) in enumerate(zip(encoded, nlls, strict=True)):
         scored = scored_text(one.ids[:-1], one.trained[:-1], lm)
-        scored[:before] = False
-        scores.append(AnswerScore(float(nll[scored].sum()), int(scored.sum()), hit))
+        # Tokenizers cut words at their spaces: where the answer begins with one, so does its first token.
+        scored[: len(lm.tokenizer.encode_text(texts[i][: starts[i]]))] = False
+        best = None
+        if likeliest is not None:
+            same = np.array(likeliest[i])[: len(scored)] == np.array(one.ids[: min(len(scored), len(likeliest[i]))])
+            best = len(same) == len(scored) and bool(same[scored].all())
+        scores.append(AnswerScore(float(nll[scored].sum()), int(scored.sum()), hits[i], best))
     return scores
 
 
