@@ -28,7 +28,7 @@ def audit(
     control: Annotated[
         Path | None, typer.Option(help="A model that never saw these facts, to compare leakage with.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Samples of each question.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, help="Samples of each question.")] = 4,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Deletions in all, dealt out to the four topologies.")
     ] = None,

@@ -1,4 +1,4 @@
-"""`lamlam eval report`."""
+"""`lamlam eval report` and `lamlam eval speed report`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from lamlam.cli.evaluate_options import Out, finish
 from lamlam.cli.terminal import Json, console, emit_json, say
 
 
@@ -40,3 +41,20 @@ def report(
         console.print(table)
         console.print()
     say(f"report: {out}")
+
+
+def speed_report(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Printed by `lamlam eval speed … --json`.", show_default=False),
+    ],
+    out: Out = None,
+    json: Json = False,
+) -> None:
+    """Training, decoding and lookups, as the commands of speed measured them, in one report.
+
+    Example: `lamlam eval speed report train.json generate.json --out runs/speed`
+    """
+    from lamlam.evaluate import speed_result
+
+    finish([speed_result(file) for file in files], out, json)

@@ -18,6 +18,7 @@ from lamlam.evaluate.probability import answer_scores
 from lamlam.evaluate.questions import AnyQuestion, Question, read_questions
 from lamlam.evaluate.report import by_task, cell, metric_names, write_report
 from lamlam.evaluate.scoring import Windowing, token_nlls, windowing
+from lamlam.evaluate.speed import speed_result
 from lamlam.evaluate.suite import items, read_suite
 from lamlam.evaluate.task import Definition, Metric, Result, read_results, write_result
 from lamlam.evaluate.tofu import read_tofu
@@ -72,6 +73,7 @@ __all__ = [
     "read_table",
     "read_tofu",
     "small_models",
+    "speed_result",
     "temporary_base",
     "token_nlls",
     "tuned_on",

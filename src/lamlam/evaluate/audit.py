@@ -56,7 +56,7 @@ def audit(
     data: str,
     model: str,
     control: LookupModel | None = None,
-    samples: int = 8,
+    samples: int = 4,
     seed: int = 0,
     limit: int | None = None,
 ) -> Iterator[Result]:

@@ -91,7 +91,7 @@ def read_names(path: Path, limit: int | None = None, seed: int = 0) -> list[str]
 
 
 def biographies(
-    lm: LookupModel, names: Sequence[str], policy: PolicyName, prompt: str = PROMPT, max_new_tokens: int = 96
+    lm: LookupModel, names: Sequence[str], policy: PolicyName, prompt: str = PROMPT, max_new_tokens: int = 64
 ) -> list[str]:
     """What the model writes about each person, greedily, the prompt included."""
     prompts = [prompt.format(name=name) for name in names]
@@ -108,7 +108,7 @@ def measure_biographies(
     prompt: str = PROMPT,
     data: str,
     model: str,
-    max_new_tokens: int = 96,
+    max_new_tokens: int = 64,
     seed: int = 0,
     limit: int | None = None,
 ) -> Result:
