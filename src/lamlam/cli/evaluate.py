@@ -6,6 +6,7 @@ import typer
 
 from lamlam.cli import (
     evaluate_all,
+    evaluate_annotation,
     evaluate_audit,
     evaluate_biography,
     evaluate_completion,
@@ -30,6 +31,7 @@ app.command("memory")(evaluate_memory.memory)
 app.command("infusion")(evaluate_memory.infusion)
 app.command("harness")(evaluate_harness.harness)
 evaluate_speed.app.command("report")(evaluate_report.speed_report)
+app.command("annotation")(evaluate_annotation.annotation)
 app.add_typer(evaluate_speed.app, name="speed")
 app.command("all")(evaluate_all.all_of_them)
 app.command("report")(evaluate_report.report)
