@@ -1,25 +1,75 @@
 """Alignment with a table of facts: a call before the first mention of each value of the document's subject.
 
-The subject is the document's title (`meta["title"]`); where it has none, the longest entity whose name the text starts
-with. Names and values are found exactly as the table writes them, as whole words. A value gets a
-call only where a reader who has only the text could ask for it, and has not been told: its first mention comes after
-the first mention of the subject.
+The subject is the document's title (`subject.title_of`); where it has none, the longest entity whose name the text
+starts with. It is found under its name and its aliases, as the table writes them or as `normalise` folds them; the text
+may speak of it by these, by its short names and by pronouns (`coreference.Names`). Values are found as the table writes
+them, as whole words, and dates and numbers in their other spellings (`spellings`); the call gives the text's spelling.
+A value gets a call only where a reader who has only the text could ask for it, and has not been told: its first mention
+comes after the first mention of the subject.
+
+Facts whose relation does not say what is asked for (`VAGUE_RELATIONS`) are left out: a table's "Year" or "Name" is true
+of its own row, not of every place where the text says the value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from lamlam.annotate.coreference import Names
 from lamlam.annotate.mentions import first_mention
+from lamlam.annotate.patterns import mention_pattern
+from lamlam.annotate.spellings import other_spellings
+from lamlam.annotate.subject import title_of
 from lamlam.errors import LamlamError
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.kb.exchange import read_facts
-from lamlam.kb.names import without_parenthesis
+from lamlam.kb.names import normalise
 from lamlam.text import Call, Document, Lookup, Span
 
 _TABLES = (".csv", ".parquet", ".json")
+
+
+VAGUE_RELATIONS = frozenset(
+    [
+        *(
+            "year",
+            "years",
+            "date",
+            "name",
+            "title",
+            "season",
+            "role",
+            "notes",
+            "note",
+            "position",
+            "result",
+            "no",
+            "number",
+        ),
+        *(
+            "rank",
+            "pos",
+            "time",
+            "from",
+            "to",
+            "type",
+            "total",
+            "points",
+            "score",
+            "round",
+            "pick",
+            "age",
+            "class",
+            "day",
+        ),
+        *("week", "code", "comments", "description", "details", "instance of", "has part", "different from", "subject"),
+    ]
+)
+"""Relations of tables, normalised, that mean nothing without their row, or nearly everything."""
 
 
 class Subject(NamedTuple):
@@ -32,32 +82,52 @@ class Subject(NamedTuple):
 class Aligner:
     """Annotates by a table of facts, which is held in memory.
 
-    Of several relations with the same value, the one that comes first in the table makes the call.
+    Of several relations with the same value, the one that comes first in the table makes the call. `aliases` are other
+    names of entities, as (alias, entity).
     """
 
-    def __init__(self, facts: Iterable[Fact]) -> None:
+    def __init__(self, facts: Iterable[Fact], aliases: Iterable[tuple[str, str]] = ()) -> None:
         self._facts: dict[str, dict[str, str]] = {}  # entity -> value -> relation
         for fact in facts:
-            if fact.entity.strip() and fact.value.strip():
+            if fact.entity.strip() and fact.value.strip() and normalise(fact.relation) not in VAGUE_RELATIONS:
                 self._facts.setdefault(fact.entity, {}).setdefault(fact.value, fact.relation)
         self._longest_name = max(map(len, self._facts), default=0)
+        self._folded: dict[str, str] = {}
+        for entity in self._facts:
+            self._folded.setdefault(normalise(entity), entity)
+        self._aliases: dict[str, list[str]] = {}
+        for alias, entity in aliases:
+            if entity in self._facts and alias.strip():
+                self._folded.setdefault(normalise(alias), entity)
+                self._aliases.setdefault(entity, []).append(alias)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Aligner:
-        """An aligner with the facts of a table (.csv, .parquet, the peer's .json) or of a knowledge base.
+        """An aligner with the facts of one file; see `from_files`."""
+        return cls.from_files([path])
 
-        Raises `LamlamError` where the file is missing, unreadable, lacks a column, or holds no facts.
+    @classmethod
+    def from_files(cls, paths: Sequence[str | Path]) -> Aligner:
+        """An aligner with the facts of tables (.csv, .parquet, the peer's .json) or knowledge bases, in their order.
+
+        Raises `LamlamError` where a file is missing, unreadable, lacks a column, or there are no facts.
         """
-        path = Path(path)
-        if not path.exists():
-            raise LamlamError(f"{path}: no such file; give a table of facts ({', '.join(_TABLES)}) or a base")
-        if path.suffix.lower() in _TABLES:
-            aligner = cls(read_facts(path))
-        else:
-            with KnowledgeBase.open(path) as kb:
-                aligner = cls(kb)
+        facts: list[Iterable[Fact]] = []
+        aliases: list[tuple[str, str]] = []
+        with ExitStack() as stack:
+            for path in map(Path, paths):
+                if not path.exists():
+                    raise LamlamError(f"{path}: no such file; give a table of facts ({', '.join(_TABLES)}) or a base")
+                if path.suffix.lower() in _TABLES:
+                    facts.append(read_facts(path))
+                else:
+                    kb = stack.enter_context(KnowledgeBase.open(path))
+                    facts.append(kb)
+                    aliases += [(other.name, other.of) for other in kb.other_names("aliases")]
+            aligner = cls(chain.from_iterable(facts), aliases)
         if not aligner._facts:
-            raise LamlamError(f"{path}: no facts in it; nothing can be aligned with an empty table")
+            named = ", ".join(str(path) for path in paths)
+            raise LamlamError(f"{named}: no facts in it; nothing can be aligned with an empty table")
         return aligner
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[Document]:
@@ -76,13 +146,15 @@ class Aligner:
         return Document(document.id, document.text, tuple(merged), document.meta)
 
     def _subject(self, document: Document) -> Subject | None:
-        title = document.meta.get("title")
-        if isinstance(title, str) and title:
-            # Where the text names its subject in another way, whoever reads it cannot ask by this name.
-            for name in (title, without_parenthesis(title)) if title in self._facts else ():
-                if name is not None and (span := first_mention(document.text, name)) is not None:
-                    return Subject(title, span)
-            return None
+        title = title_of(document)
+        if title is not None:
+            entity = title if title in self._facts else self._folded.get(normalise(title))
+            if entity is None:
+                return None
+            # Where the text names its subject in no way, whoever reads it cannot ask about it.
+            names = Names(entity, document.text, (title, *self._aliases.get(entity, ())))
+            found = mention_pattern(names).search(document.text)
+            return None if found is None else Subject(entity, found.span())
         for end in range(min(len(document.text), self._longest_name), 0, -1):
             name = document.text[:end]
             # Beyond the table, whether the name ends where a word ends.
@@ -101,10 +173,10 @@ def new_calls(document: Document, subject: Subject, relations: Mapping[str, str]
     mentions = [
         (value, span)
         for value in relations
-        if value not in known
-        and value.casefold() not in name
-        and (span := first_mention(document.text, value)) is not None
+        if value.casefold() not in name
+        and (span := _first_spelling(document.text, value)) is not None
         and span[0] >= subject.span[1]
+        and document.text[slice(*span)] not in known
     ]
     mentions.sort(key=lambda mention: (mention[1][0] - mention[1][1], mention[1][0]))
     taken = [call.span for call in document.calls if call.span is not None]
@@ -112,8 +184,15 @@ def new_calls(document: Document, subject: Subject, relations: Mapping[str, str]
     for value, span in mentions:
         if not _overlaps(span, taken):
             taken.append(span)
-            calls.append(Call(span[0], Lookup(subject.entity, relations[value], value), span))
+            lookup = Lookup(subject.entity, relations[value], document.text[slice(*span)])
+            calls.append(Call(span[0], lookup, span))
     return calls
+
+
+def _first_spelling(text: str, value: str) -> Span | None:
+    """The first mention of a value in any of its spellings."""
+    spans = [first_mention(text, spelt) for spelt in (value, *other_spellings(value))]
+    return min((span for span in spans if span is not None), default=None)
 
 
 def _overlaps(span: Span, taken: Sequence[Span]) -> bool:

@@ -1,0 +1,111 @@
+"""Facts that a text states about its own subject, found by rules (`rule_language`): no table, no model.
+
+Every sentence is read with the subject's mentions replaced by one character each, so that a rule says `{subject}` for
+"Ada Lovelace", "Lovelace", "she" and, where the text takes its subject for one, "the film".
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+from lamlam.annotate.coreference import Names
+from lamlam.annotate.merge import with_calls
+from lamlam.annotate.rule_language import GENITIVE, SUBJECT, Rule, load_rules
+from lamlam.annotate.sentences import sentences_of
+from lamlam.annotate.subject import heading_end, title_of
+from lamlam.text import Call, Document, Lookup, Span
+
+LONGEST_SENTENCE = 1_000
+"""Characters; what is longer is a list or a table, and costs more than it tells."""
+
+
+class Patterns:
+    """Annotates by rules: those that come with the package, or others."""
+
+    def __init__(self, rules: Sequence[Rule] | None = None) -> None:
+        self._rules = list(load_rules() if rules is None else rules)
+
+    def annotate(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """The documents with calls for what they say about their titles; a document without a title stays as it is."""
+        return map(self._annotate, documents)
+
+    def _annotate(self, document: Document) -> Document:
+        title = title_of(document)
+        if title is None or not document.text:
+            return document
+        names = Names(title, document.text)
+        return with_calls(document, self.calls(document.text, names))
+
+    def calls(self, text: str, names: Names) -> list[Call]:
+        """What the rules find, in the order of the text; of several values at one place, the first rule's."""
+        rules = [rule for rule in self._rules if rule.about in (None, "person" if names.person else "thing")]
+        mentions = mention_pattern(names)
+        begin = heading_end(text)
+        found: list[Call] = []
+        for start, end in sentences_of(text):
+            if start < begin or end - start > LONGEST_SENTENCE:
+                continue
+            found += _in_sentence(text[start:end], start, rules, mentions, names.subject)
+        return found
+
+
+def mention_pattern(names: Names) -> re.Pattern[str]:
+    """Every way in which the text may speak of its subject."""
+    spoken = sorted(names.spellings, key=len, reverse=True)
+    pronouns = (["he", "she"], ["his", "her"]) if names.person else (["it", "they"], ["its", "their"])
+    nouns = [rf"(?:the|this) {re.escape(noun)}" for noun in sorted(names.nouns)]
+    one = "|".join([*(re.escape(name) for name in spoken), *(rf"(?i:{form})" for form in [*nouns, *pronouns[0]])])
+    return re.compile(rf"\b(?:(?P<genitive>(?i:{'|'.join(pronouns[1])}))|(?P<name>{one})(?P<s>['’]s)?)(?!\w)(?!-\w)")
+
+
+def _in_sentence(
+    sentence: str, offset: int, rules: Iterable[Rule], mentions: re.Pattern[str], subject: str
+) -> list[Call]:
+    read, places = _with_subject_marked(sentence, mentions)
+    if not places:
+        return []
+    lower = read.lower()
+    calls: list[Call] = []
+    taken: list[Span] = []
+    for rule in rules:
+        if rule.word and rule.word not in lower:
+            continue
+        found = rule.pattern.search(read)
+        if found is None:
+            continue
+        for number, relation in enumerate(rule.relations):
+            span = found.span(f"v{number}")
+            if span[0] < 0 or span[0] == span[1] or SUBJECT in found[f"v{number}"] or GENITIVE in found[f"v{number}"]:
+                continue
+            start, end = _place(span[0], places), _place(span[1] - 1, places) + 1
+            value = sentence[start:end]
+            if any(start < other and one < end for one, other in taken):
+                continue
+            taken.append((start, end))
+            at = offset + start
+            calls.append(Call(at, Lookup(subject, relation, value), (at, offset + end)))
+    return sorted(calls, key=lambda call: call.at)
+
+
+def _with_subject_marked(sentence: str, mentions: re.Pattern[str]) -> tuple[str, list[Span]]:
+    """The sentence with one character for every mention, and (place in it, place in the sentence) after each."""
+    parts: list[str] = []
+    places: list[Span] = []
+    done = length = 0
+    for found in mentions.finditer(sentence):
+        before = sentence[done : found.start()]
+        genitive = found["genitive"] is not None or found["s"] is not None
+        parts += [before, GENITIVE if genitive else SUBJECT]
+        length += len(before) + 1
+        done = found.end()
+        places.append((length, done))
+    parts.append(sentence[done:])
+    return "".join(parts), places
+
+
+def _place(at: int, places: Sequence[Span]) -> int:
+    """Where in the sentence a character is that a rule saw at `at`."""
+    before = bisect_right(places, (at, 1 << 60)) - 1
+    return at if before < 0 else places[before][1] + at - places[before][0]
