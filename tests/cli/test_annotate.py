@@ -53,8 +53,7 @@ def test_raw_text_becomes_documents_and_bad_calls_go(tmp_path, run, raw):
     assert json.loads(result.output) == {
         "in": str(raw),
         "out": str(out),
-        "with": "align",
-        "facts": str(facts),
+        "with": ["align"],
         **counts,
     }
 
@@ -86,9 +85,10 @@ def test_what_is_dropped_is_shown_by_reason(tmp_path, run):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--with", "llm"], "--with llm is not built yet; what there is now is --with align"),
-        (["--with", "model"], "--with model is not built yet"),
-        (["--with", "patterns"], "--with patterns is not built yet"),
+        (["--with", "llm"], "--with llm needs --endpoint URL and --llm NAME"),
+        (["--with", "model"], "--with model needs --model: a folder that `lamlam train-annotator` wrote"),
+        (["--with", "model", "--model", "nowhere"], "nowhere: no annotator that `lamlam train-annotator` wrote"),
+        (["--with", "patterns", "--rules", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--with", "align"], "--with align needs --facts"),
         (["--with", "align", "--facts", "nowhere.csv"], "nowhere.csv: no such file"),
     ],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from lamlam.cli.annotators import Settings, built
 from lamlam.cli.terminal import Json, emit_json, progress, say
 from lamlam.errors import LamlamError
 from lamlam.text.document import Document
@@ -32,41 +34,74 @@ class With(StrEnum):
 def annotate(
     source: Source,
     out: Out,
-    annotator: Annotated[
-        With,
-        typer.Option("--with", help="align: by a table of facts. The others are not built yet.", show_default=False),
+    annotators: Annotated[
+        list[With],
+        typer.Option(
+            "--with",
+            help="patterns: by rules; align: by tables of facts; model: by a trained annotator; llm: by a model "
+            "behind an OpenAI-compatible endpoint. Given several times, each adds what those before it left.",
+            show_default=False,
+        ),
     ],
     facts: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="KB_OR_TABLE",
             help="For align: a base, or a .csv or .parquet file with the columns entity (or subject), relation, value "
-            "(or object).",
+            "(or object). May be given several times.",
             show_default=False,
         ),
     ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(metavar="RULES.yaml", help="For patterns: other rules than the package's own.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="For model: what `lamlam train-annotator` wrote.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="For llm: the endpoint, such as http://localhost:8000/v1.")
+    ] = None,
+    llm: Annotated[str | None, typer.Option(metavar="NAME", help="For llm: the model's name at the endpoint.")] = None,
+    prompt: Annotated[
+        Path | None, typer.Option(metavar="PROMPT.yaml", help="For llm: another prompt than the package's own.")
+    ] = None,
+    at_once: Annotated[int, typer.Option(min=1, help="For llm: requests at one time.")] = 8,
+    per_minute: Annotated[
+        float | None, typer.Option(min=1, help="For llm: requests a minute at most; without it there is no limit.")
+    ] = None,
+    price: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="IN OUT", help="For llm: what a million tokens cost, read and written, to count the cost."
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many documents.")] = None,
     as_json: Json = False,
 ) -> None:
     """Put calls into raw text, which stays as it is to the character.
 
-    Example: `lamlam annotate articles.parquet documents.parquet --with align --facts facts.csv`
+    Example: `lamlam annotate articles.parquet documents.parquet --with patterns --with align --facts facts.csv`
     """
     _check_ending(out)
-    if annotator is not With.align:
-        raise LamlamError(f"--with {annotator} is not built yet; what there is now is --with align --facts KB_OR_TABLE")
-    if facts is None:
-        raise LamlamError("--with align needs --facts: a base, or a .csv or .parquet table of facts")
-    from lamlam.annotate.align import Aligner
-
+    settings = Settings(facts or [], rules, model, endpoint, llm, prompt, at_once, per_minute, price)
     counts = {"documents": 0, "annotated": 0, "calls": 0}
-    aligner = Aligner.from_file(facts)
-    write_documents(_counted(aligner.annotate(progress(read_documents(source), "annotating")), counts), out)
-    result = {"in": str(source), "out": str(out), "with": str(annotator), "facts": str(facts), **counts}
+    with built([str(one) for one in annotators], settings, out) as chain:
+        documents = progress(islice(read_documents(source), limit), "annotating", limit)
+        for one in chain.annotators:
+            documents = one.annotate(documents)
+        write_documents(_counted(documents, counts), out)
+        spent = chain.spent()
+    result: dict[str, Any] = {"in": str(source), "out": str(out), "with": [str(one) for one in annotators], **counts}
+    if spent is not None:
+        result["llm"] = spent
     if as_json:
         emit_json(result)
         return
     say(f"{counts['documents']:,} documents, {counts['annotated']:,} of them with calls, from {source} to {out}")
     say(f"{counts['calls']:,} calls in all")
+    if spent is not None:
+        for name, value in spent.items():
+            say(f"  {name.replace('_', ' ')}: {value}")
 
 
 def correct(source: Source, out: Out, as_json: Json = False) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from lamlam.cli import annotate, convert, demo, evaluate, generate, kb, pack, pretrain, serve, thrust
+from lamlam.cli import annotate, convert, demo, evaluate, generate, kb, pack, pretrain, serve, thrust, train_annotator
 from lamlam.cli.terminal import errors, fail, say
 from lamlam.errors import LamlamError
 
@@ -65,6 +65,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("annotate")(annotate.annotate)
+app.command("train-annotator")(train_annotator.train_annotator)
 app.command("correct")(annotate.correct)
 app.command("convert")(convert.convert)
 app.add_typer(kb.app, name="kb")

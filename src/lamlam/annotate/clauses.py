@@ -1,0 +1,331 @@
+"""What a sentence says about a stretch of it: about whom (the entity), and what (the relation), by its grammar.
+
+Works on a parse by spaCy. From the value the tree is walked up to the verb or noun that governs it, and from there to
+who the sentence is about. The relation is put together from the sentence's own words ("Directed By", "Year Founded",
+"Number of Seats", "Capital Of"), so that it is true where the parse is. Where the subject of a clause cannot be named,
+there is no answer: a call that asks about "the former" is worse than none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamlam.annotate.clause_parts import (
+    VERBS,
+    about_whom,
+    complement,
+    governing_subject,
+    named,
+    negated,
+    nominal_subject,
+    noun_name,
+    object_of,
+    owner_of,
+    subject_of,
+    title_case,
+    verb_phrase,
+    what_it_is,
+)
+from lamlam.annotate.coreference import Names
+from lamlam.annotate.kinds import Kind, kind_of
+from lamlam.text import Span
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc, Token
+    from spacy.tokens import Span as Tokens
+
+_WORKS = frozenset({"film", "movie", "album", "song", "single", "novel", "book", "series", "game", "ep", "documentary"})
+_TIME_PREPOSITIONS = frozenset(
+    {"in", "on", "since", "from", "until", "till", "to", "between", "during", "by", "around"}
+)
+_LIGHT = frozenset({"be", "have", "do", "become", "remain", "include"})
+_NOT_NOUNS = frozenset(
+    {"one", "number", "part", "time", "member", "name", "series", "kind", "lot", "rest", "end", "some", "most", "two"}
+)
+
+
+_PLACES = frozenset(
+    {
+        *(
+            "city",
+            "town",
+            "village",
+            "state",
+            "district",
+            "region",
+            "county",
+            "province",
+            "municipality",
+            "suburb",
+            "country",
+        ),
+        *("area", "parish", "borough", "commune", "department", "community", "constellation", "island", "republic"),
+    }
+)
+
+
+class Said(NamedTuple):
+    """What a sentence says about a value: who or what it is about, what is said, and which rule of grammar told it."""
+
+    entity: str
+    relation: str
+    rule: str
+    key: str
+    """Verb or noun, preposition and kind of value: by it, examples may call the relation by another name."""
+
+
+def say(doc: Doc, span: Span, names: Names) -> Said | None:
+    """What the text says about the value at `span` (characters); None where its grammar does not tell."""
+    tokens = doc.char_span(*span, alignment_mode="expand")
+    if tokens is None or not len(tokens):
+        return None
+    kind = kind_of(tokens)
+    root = tokens.root
+    first = _first_conjunct(root, tokens)
+    for rule in (_described, _counted, _appositive, _object, _under_preposition, _attribute, _dated, _nearest_verb):
+        said = rule(first, tokens, kind, names)
+        if said is not None:
+            return said
+    return None
+
+
+def _described(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """A rule: "an American actor": what stands before the noun that says what the subject is."""
+    if root.dep_ not in ("amod", "nummod", "compound", "nmod", "poss"):
+        return None
+    noun = _first_conjunct(root.head, tokens)
+    while noun.dep_ == "compound":
+        noun = noun.head
+    entity = what_it_is(noun, names)
+    if entity is None:
+        return None
+    if kind is Kind.NATIONALITY:
+        relation = (
+            "Nationality" if names.person else "Country of Origin" if noun.lemma_.lower() in _WORKS else "Country"
+        )
+        return Said(entity, relation, "described", f"{'person' if names.person else 'thing'} nationality")
+    if kind is Kind.YEAR:
+        relation = "Release Year" if noun.lemma_.lower() in _WORKS else "Year"
+        return Said(entity, relation, "described", f"{noun.lemma_.lower()} year")
+    return None
+
+
+def _counted(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """A rule: "has 25 seats": the number of something."""
+    if kind is not Kind.NUMBER or root.dep_ != "nummod" or root.head.pos_ not in ("NOUN", "PROPN"):
+        return None
+    noun = root.head
+    if noun.i in range(tokens.start, tokens.end):
+        return None
+    entity = governing_subject(noun, names)
+    if entity is None or noun.lemma_.lower() in _NOT_NOUNS:
+        return None
+    words = [child.text for child in noun.lefts if child.dep_ in ("amod", "compound") and child.i > root.i]
+    return Said(
+        entity, title_case(f"number of {' '.join([*words, noun.text])}"), "counted", f"number {noun.lemma_.lower()}"
+    )
+
+
+def _appositive(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """A rule: "his wife, Jane Doe"; "the capital, Paris"."""
+    if root.dep_ != "appos":
+        return None
+    noun = root.head
+    entity = owner_of(noun, names)
+    if entity is None or noun.pos_ != "NOUN":
+        return None
+    return Said(entity, noun_name(noun), "appositive", f"{noun.lemma_.lower()} {kind.value}")
+
+
+def _object(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """A rule: "won the Nobel Prize", "starring Emma Stone"."""
+    if root.dep_ not in ("dobj", "oprd", "dative") or root.head.pos_ not in VERBS:
+        return None
+    verb = root.head
+    about = about_whom(verb, names)
+    if about is None or negated(verb) or verb.lemma_ in _LIGHT:
+        return None
+    entity, what = about
+    return Said(
+        entity, title_case(f"{what} {verb_phrase(verb)}"), "object", f"{what} {verb.lemma_} {kind.value}".strip()
+    )
+
+
+def _under_preposition(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """A rule: "was directed by Jane Doe", "moved to London in 1995", "the capital of France"."""
+    if root.dep_ not in ("pobj", "pcomp"):
+        return None
+    preposition = root.head
+    while preposition.dep_ in ("prep", "conj") and preposition.head.pos_ == "ADP":  # "from within"
+        preposition = preposition.head
+    head = preposition.head
+    small = preposition.lower_
+    if head.pos_ in VERBS:
+        return _under_verb(head, small, root, kind, names)
+    if head.pos_ not in ("NOUN", "PROPN", "ADJ", "NUM"):
+        return None
+    if head.pos_ == "ADJ":  # "famous for", "adjacent to"
+        entity = subject_of(head.head, names) if head.dep_ == "acomp" else what_it_is(head.head, names)
+        key = f"{head.lemma_} {small} {kind.value}"
+        return None if entity is None else Said(entity, title_case(f"{head.text} {small}"), "adjective", key)
+    return _under_noun(head, small, kind, names)
+
+
+def _under_verb(verb: Token, small: str, root: Token, kind: Kind, names: Names) -> Said | None:
+    about = about_whom(verb, names)
+    if about is None or negated(verb):
+        return None
+    entity, of_it = about
+    phrase = "" if verb.lemma_ == "be" else verb_phrase(verb)
+    if of_it:
+        return _of_something(entity, of_it, phrase, verb, small, kind)
+    if kind.is_time and small in _TIME_PREPOSITIONS:
+        what = complement(verb, root)
+        if verb.lemma_ in _LIGHT and not what:
+            return None
+        start = {"from": "start", "since": "start", "until": "end", "till": "end", "to": "end"}.get(small, "")
+        unit = "year" if kind is Kind.YEAR else "date"
+        relation = f"{start} {unit} {phrase} {what}"
+        return Said(entity, title_case(relation), "when", f"{verb.lemma_} {what and '+'} {start} time")
+    what = complement(verb, root) if verb.lemma_ in _LIGHT or object_of(verb) is not None else ""
+    if not phrase and not what and small in ("in", "at"):
+        return Said(entity, "Location", "where", f"be {small} {kind.value}") if kind is Kind.PLACE else None
+    if verb.lemma_ in _LIGHT and not what:
+        return None
+    return Said(
+        entity,
+        title_case(f"{phrase} {what} {small}"),
+        "preposition",
+        f"{verb.lemma_} {what and '+'} {small} {kind.value}",
+    )
+
+
+def _of_something(entity: str, of_it: str, phrase: str, verb: Token, small: str, kind: Kind) -> Said | None:
+    """What is said of a thing that belongs to the entity: "Competition Held In", "Habilitation Year"."""
+    key = f"{of_it} {verb.lemma_} {small} {kind.value}"
+    if kind.is_time and small in ("in", "on"):
+        unit = "year" if kind is Kind.YEAR else "date"
+        return Said(entity, title_case(f"{of_it} {phrase} {unit}"), "when, of it", key)
+    if not phrase or kind.is_time:
+        return (
+            Said(entity, title_case(f"{of_it} location"), "where, of it", key)
+            if kind is Kind.PLACE and not phrase
+            else None
+        )
+    return Said(entity, title_case(f"{of_it} {phrase} {small}"), "of it", key)
+
+
+def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | None:
+    if small == "of" and noun.lemma_.lower() in _PLACES and noun.dep_ == "pobj" and kind in (Kind.PLACE, Kind.OTHER):
+        outer = noun.head  # "in the city of Anderson" is in Anderson
+        if outer.head.pos_ in VERBS:
+            return _under_verb(outer.head, outer.lower_, noun, Kind.PLACE, names)
+        if outer.head.pos_ == "NOUN" and outer.head is not noun:
+            return _under_noun(outer.head, outer.lower_, Kind.PLACE, names)
+    entity = what_it_is(noun, names)
+    if entity is not None:
+        if small in ("in", "at", "on") and kind is Kind.PLACE:
+            return Said(entity, "Location", "what in", f"{noun.lemma_.lower()} {small} place")
+        return Said(
+            entity, title_case(f"{noun_name(noun)} {small}"), "what of", f"{noun.lemma_.lower()} {small} {kind.value}"
+        )
+    if small == "of" and kind in (Kind.NUMBER, Kind.YEAR, Kind.DATE):
+        entity = governing_subject(noun, names)  # "has a population of 1,234"
+        if entity is not None:
+            return Said(entity, noun_name(noun), "measure", f"{noun.lemma_.lower()} of {kind.value}")
+    if noun.dep_ == "dobj" and noun.head.pos_ in VERBS and not negated(noun.head):
+        entity = subject_of(noun.head, names)
+        if entity is not None:
+            phrase = "" if noun.head.lemma_ in _LIGHT else verb_phrase(noun.head)
+            relation = title_case(f"{phrase} {noun_name(noun)} {small}")
+            return Said(entity, relation, "object of", f"{noun.head.lemma_} {noun.lemma_.lower()} {small} {kind.value}")
+    governor = noun.head.head
+    if (
+        noun.dep_ == "pobj"
+        and governor.pos_ in VERBS
+        and noun.head.lower_ in ("as", "in", "at", "on", "to", "with")
+        and not negated(governor)
+    ):
+        entity = subject_of(governor, names)
+        if entity is not None and noun.pos_ == "NOUN" and governor.lemma_ not in _LIGHT:
+            relation = title_case(f"{verb_phrase(governor)} {noun.head.lower_} {noun_name(noun)} {small}")
+            return Said(
+                entity,
+                relation,
+                "within",
+                f"{governor.lemma_} {noun.head.lower_} {noun.lemma_.lower()} {small} {kind.value}",
+            )
+    return None
+
+
+def _attribute(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """A rule: "is a town", "its capital is Paris"."""
+    if root.dep_ != "attr" or root.head.lemma_ not in ("be", "become", "remain"):
+        return None
+    subject = nominal_subject(root.head)
+    if subject is None or negated(root.head):
+        return None
+    owner = owner_of(subject, names)
+    if owner is not None and subject.pos_ == "NOUN":
+        return Said(owner, noun_name(subject), "is", f"{subject.lemma_.lower()} is {kind.value}")
+    entity = named(subject, names)
+    if entity is None:
+        return None
+    if kind in (Kind.OTHER, Kind.NATIONALITY):
+        relation = "Nationality" if kind is Kind.NATIONALITY else "Occupation" if names.person else "Type"
+        return Said(entity, relation, "what", f"{'person' if names.person else 'thing'} is")
+    return None
+
+
+def _dated(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """A rule: "died 4 May 1995", "born May 4": a date straight under its verb."""
+    if not kind.is_time or root.dep_ not in ("npadvmod", "nmod", "advmod") or root.head.pos_ not in VERBS:
+        return None
+    verb = root.head
+    entity = subject_of(verb, names)
+    if entity is None or negated(verb) or verb.lemma_ in _LIGHT:
+        return None
+    unit = "year" if kind is Kind.YEAR else "date"
+    return Said(
+        entity, title_case(f"{unit} {verb_phrase(verb)} {complement(verb, root)}"), "when", f"{verb.lemma_}  time"
+    )
+
+
+def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """Where no other rule holds: the verb above the value, with the preposition and the noun on the way to it."""
+    path: list[Token] = []
+    token = root
+    while token.pos_ not in VERBS and token.head is not token and len(path) < 6:
+        token = token.head
+        path.append(token)
+    if token.pos_ not in VERBS or negated(token) or not path:
+        return None
+    about = about_whom(token, names)
+    if about is None:
+        # Not the clause's own subject; the sentence at least has to speak of the document's.
+        before = token.doc[root.sent.start : tokens.start]
+        if not any(names.means_subject(word.text) for word in before):
+            return None
+        about = names.subject, ""
+    entity, of_it = about
+    prepositions = [step.lower_ for step in path if step.pos_ == "ADP"]
+    nouns = [step.text for step in path if step.pos_ == "NOUN" and step.i < tokens.start]
+    phrase = "" if token.lemma_ in _LIGHT else verb_phrase(token)
+    object_ = object_of(token)
+    if object_ is not None and not nouns and object_.i < tokens.start and object_.pos_ == "NOUN":
+        nouns = [object_.text]
+    if kind.is_time:
+        unit = "year" if kind is Kind.YEAR else "date"
+        words = f"{of_it} {phrase} {' '.join(nouns[:1])} {unit}"
+    else:
+        words = f"{of_it} {phrase} {' '.join(nouns[:1])} {prepositions[0] if prepositions else ''}"
+    if len(words.split()) < (2 if prepositions or kind.is_time else 1):
+        return None
+    return Said(entity, title_case(words), "nearest verb", f"~ {token.lemma_} {' '.join(nouns[:1])} {kind.value}")
+
+
+def _first_conjunct(token: Token, inside: Tokens) -> Token:
+    """The head of a list: what is said of "A, B and C" is said of A. Conjuncts within the value are its own."""
+    while token.dep_ == "conj" and token.head.pos_ not in VERBS and token.head.pos_ != "ADP":
+        token = token.head
+    return token
