@@ -8,20 +8,19 @@ is not its source to the character, or a call is neither carried over nor counte
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from closing import run
 from rich.console import Console
 from rich.table import Table
 
 from lamlam.annotate import carry_over
 from lamlam.text.files import read_documents
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "official"
 
 
 @dataclass
@@ -98,17 +97,7 @@ def _show(measured: list[Measured]) -> None:
 
 def main() -> int:
     """Measure, print, and say whether what must hold does."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of the peer's corpus files")
-    arguments = parser.parse_args()
-    measured = measure(arguments.data)
-    if not measured:
-        print(f"{arguments.data}: no corpus file (*.json) there; give the folder with --data", file=sys.stderr)
-        return 1
-    _show(measured)
-    for line in missed(measured):
-        print(f"missed: {line}")
-    return 1 if missed(measured) else 0
+    return run(__doc__, measure, _show, missed)
 
 
 if __name__ == "__main__":

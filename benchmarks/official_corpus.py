@@ -8,13 +8,13 @@ either parsed or rejected, and write → read → write identical in every form.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from closing import run
 from rich.console import Console
 from rich.table import Table
 
@@ -23,7 +23,6 @@ from lamlam.text.files import read_documents, write_documents
 from lamlam.text.peer import PeerReport
 from lamlam.text.written import OPEN
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "official"
 LEAST_SHARE_PARSED = 0.995
 
 
@@ -107,18 +106,8 @@ def _show(measured: list[Measured]) -> None:
 
 def main() -> int:
     """Measure, print, and say whether every bar was reached."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of the peer's corpus files")
-    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        measured = measure(arguments.data, Path(scratch))
-    if not measured:
-        print(f"{arguments.data}: no corpus file (*.json) there; give the folder with --data", file=sys.stderr)
-        return 1
-    _show(measured)
-    for line in missed(measured):
-        print(f"missed: {line}")
-    return 1 if missed(measured) else 0
+        return run(__doc__, lambda data: measure(data, Path(scratch)), _show, missed)
 
 
 if __name__ == "__main__":

@@ -151,6 +151,10 @@ class Aligner:
             entity = title if title in self._facts else self._folded.get(normalise(title))
             if entity is None:
                 return None
+            if not any(_first_spelling(document.text, value) for value in self._facts[entity]):
+                return None
+            if document.text.startswith(title) and first_mention(document.text, title) == (0, len(title)):
+                return Subject(entity, (0, len(title)))  # no other name can come before
             # Where the text names its subject in no way, whoever reads it cannot ask about it.
             names = Names(entity, document.text, (title, *self._aliases.get(entity, ())))
             found = mention_pattern(names).search(document.text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,16 @@ from safetensors.torch import save_file
 
 from lamlam.annotate.gold import read_gold, split_by_title
 from lamlam.annotate.parse import load_parser, says
+from lamlam.annotate.subject import title_of
 from lamlam.annotate.tagger import SpanTagger
 from lamlam.annotate.tagger_training import train_tagger
 from lamlam.atomic import write_beside
 from lamlam.errors import LamlamError
 from lamlam.text import Document
 
-LEAST_EXAMPLES, LEAST_SHARE = 3, 0.4
-"""How often, and in what share of its contexts, examples have to use a name for a relation before it is taken over."""
+LEAST_TITLES, LEAST_SHARE, MOST_WORDS = 3, 0.5, 3
+"""In texts about how many things, and in what share of its contexts, examples have to use a name for a relation before
+it is taken over; and of how many words, so that it is no name for one thing only."""
 
 
 def train_local(
@@ -76,18 +78,19 @@ def train_local(
 
 def relation_names(documents: Iterable[Document]) -> dict[str, str]:
     """What examples call a relation, by the grammar of its context (`clauses.Said.key`)."""
-    called: dict[str, Counter[str]] = defaultdict(Counter)
+    called: dict[str, dict[str, set[str | None]]] = defaultdict(lambda: defaultdict(set))
     parser = load_parser()
     for document in documents:
         spans = [call.span for call in document.calls if call.span is not None]
         relations = [call.lookup.relation for call in document.calls if call.span is not None]
         for said, relation in zip(says(parser, document, spans), relations, strict=True):
             if said is not None:
-                called[said.key][relation] += 1
+                called[said.key][relation].add(title_of(document))
     found = {}
     for key, names in called.items():
-        name, times = names.most_common(1)[0]
-        if times >= LEAST_EXAMPLES and times >= LEAST_SHARE * names.total():
+        times, name = max((len(titles), name) for name, titles in names.items())
+        own = len(name.split()) > MOST_WORDS or any(char.isdigit() for char in name)
+        if times >= max(LEAST_TITLES, LEAST_SHARE * sum(map(len, names.values()))) and not own:
             found[key] = name
     return found
 
