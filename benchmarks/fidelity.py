@@ -22,7 +22,6 @@ from lamlam.annotate import carry_over
 from lamlam.text.files import read_documents
 
 
-
 @dataclass
 class Measured:
     """What came out for one corpus file."""

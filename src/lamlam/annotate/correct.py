@@ -7,7 +7,8 @@ A call is dropped for the first reason that holds, in this order:
 3. its relation is empty or too vague to ask by (`VAGUE`);
 4. the text says its value before the call: the model would learn it from there;
 5. within the document, and among the calls that are left, its entity and relation are asked for with several values:
-   no base can tell which one is meant (the "deterministic" criterion of Li et al. 2022, arXiv 2210.11165).
+   no base can tell which one is meant (the "deterministic" criterion of Li et al. 2022, arXiv 2210.11165);
+6. the document has more calls than its words allow, and this is one of the last of them.
 
 Entities, relations and values are compared by `lamlam.kb.names.normalise`, so neither case nor punctuation tells two
 apart.
@@ -31,6 +32,7 @@ SAME = "the value is or contains the entity"
 VAGUE_RELATION = "the relation is empty or too vague"
 SAID = "the text says the value before the call"
 SEVERAL = "several values for one entity and relation"
+TOO_DENSE = "more calls than the text may have"
 
 VAGUE = frozenset(
     [
@@ -41,6 +43,12 @@ VAGUE = frozenset(
     ]
 )
 """Relations, normalised, that do not say what is asked for."""
+
+MOST_PER_100 = 40.0
+"""Calls in 100 words: strong annotators mark 5 to 6, a short list of dates may well have 30."""
+
+FEWEST = 3
+"""Calls that a document may have, however short it is."""
 
 EXAMPLES = 3
 """How many dropped calls are kept as examples of a reason."""
@@ -80,19 +88,25 @@ class Corrections:
                 self.examples[reason].append(f"{corrected.document.id}: {render_call(call.lookup)}")
 
 
-def correct(document: Document) -> Corrected:
-    """The document without the calls that break a rule; its text is untouched."""
+def correct(document: Document, most_per_100: float = MOST_PER_100) -> Corrected:
+    """The document without the calls that break a rule; its text is untouched.
+
+    `most_per_100` is how many calls may stand in 100 words; a document may have `FEWEST` in any case.
+    """
     said: dict[str, float] = {}  # value -> where its first mention ends, at infinity if there is none
     reasons = [_reason(call, document.text, said) for call in document.calls]
     values: dict[tuple[str, str], set[str]] = defaultdict(set)
     for call, reason in zip(document.calls, reasons, strict=True):
         if reason is None:
             values[_key(call.lookup)].add(normalise(call.lookup.value))
+    allowed = max(FEWEST, math.floor(most_per_100 * len(document.text.split()) / 100))
     kept: list[Call] = []
     dropped: list[Dropped] = []
     for call, reason in zip(document.calls, reasons, strict=True):
         if reason is None and len(values[_key(call.lookup)]) > 1:
             reason = SEVERAL
+        if reason is None and len(kept) >= allowed:
+            reason = TOO_DENSE
         if reason is None:
             kept.append(call)
         else:
@@ -100,10 +114,12 @@ def correct(document: Document) -> Corrected:
     return Corrected(Document(document.id, document.text, tuple(kept), document.meta), dropped)
 
 
-def correct_all(documents: Iterable[Document], corrections: Corrections) -> Iterator[Document]:
+def correct_all(
+    documents: Iterable[Document], corrections: Corrections, most_per_100: float = MOST_PER_100
+) -> Iterator[Document]:
     """The documents one after another without their bad calls, which are counted in `corrections`."""
     for document in documents:
-        corrected = correct(document)
+        corrected = correct(document, most_per_100)
         corrections.add(corrected)
         yield corrected.document
 

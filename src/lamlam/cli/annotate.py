@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from lamlam.cli.terminal import Json, emit_json, progress, say
 from lamlam.errors import LamlamError
 from lamlam.text.document import Document
 from lamlam.text.files import read_documents, write_documents
+
+if TYPE_CHECKING:
+    from lamlam.annotate.correct import Corrections
 
 Source = Annotated[Path, typer.Argument(metavar="IN", help="A .parquet, .jsonl, .json or .txt file, or a folder.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: .parquet or .jsonl.")]
@@ -104,18 +107,36 @@ def annotate(
             say(f"  {name.replace('_', ' ')}: {value}")
 
 
-def correct(source: Source, out: Out, as_json: Json = False) -> None:
-    """Drop bad calls: empty, circular, vague, said before, or with several values for one question.
+def correct(
+    source: Source,
+    out: Out,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="CHECKPOINT", help="A language model with the lookup tokens, to score the calls by."),
+    ] = None,
+    drop: Annotated[
+        float, typer.Option(min=0, max=1, help="With --model: the share of the calls to drop, those it likes least.")
+    ] = 0.1,
+    most_per_100: Annotated[float, typer.Option(min=0, help="Calls that may stand in 100 words of a document.")] = 40.0,
+    as_json: Json = False,
+) -> None:
+    """Drop bad calls: empty, circular, vague, said before, with several values, too many, unlikely.
 
     Counts what was dropped by reason, with examples.
 
-    Example: `lamlam correct documents.parquet corrected.parquet`
+    Example: `lamlam correct documents.parquet corrected.parquet --model checkpoint`
     """
     _check_ending(out)
     from lamlam.annotate.correct import Corrections, correct_all
 
     corrections = Corrections()
-    write_documents(correct_all(progress(read_documents(source), "correcting"), corrections), out)
+    documents: Iterable[Document] = correct_all(
+        progress(read_documents(source), "correcting"), corrections, most_per_100
+    )
+    if model is None:
+        write_documents(documents, out)
+    else:
+        _write_likely(list(documents), model, drop, corrections, out)
     dropped = dict(corrections.dropped.most_common())
     if as_json:
         result: dict[str, Any] = {"in": str(source), "out": str(out), "documents": corrections.documents}
@@ -128,6 +149,20 @@ def correct(source: Source, out: Out, as_json: Json = False) -> None:
         say(f"  {count:,}: {reason}")
         for example in corrections.examples[reason]:
             say(f"    {' '.join(example.split())}")
+
+
+def _write_likely(documents: list[Document], model: Path, drop: float, corrections: Corrections, out: Path) -> None:
+    """Write the documents without the share of their calls that the model finds least likely."""
+    from lamlam.annotate.call_loss import CallLoss, drop_unlikely, threshold
+    from lamlam.model import load_model
+
+    scorer = CallLoss(*load_model(model))
+    losses = [loss for document in progress(documents, "scoring", len(documents)) for loss in scorer.losses(document)]
+    unlikely = type(corrections)()
+    write_documents(drop_unlikely(documents, losses, threshold(losses, drop), unlikely), out)
+    corrections.kept = unlikely.kept
+    corrections.dropped.update(unlikely.dropped)
+    corrections.examples.update(unlikely.examples)
 
 
 def _check_ending(out: Path) -> None:
