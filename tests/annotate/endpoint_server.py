@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 
@@ -21,6 +21,7 @@ class Behaviour:
         self.asked: list[str] = []
         self.at_once = self.most_at_once = 0
         self.lock = Lock()
+        self.met = Event()
 
 
 def years(text: str) -> str:
@@ -41,6 +42,8 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
                 step = behaviour.script.pop(0) if behaviour.script else "work"
                 behaviour.at_once += 1
                 behaviour.most_at_once = max(behaviour.most_at_once, behaviour.at_once)
+                if behaviour.at_once > 1:
+                    behaviour.met.set()
             try:
                 self._answer(step, text)
             finally:
@@ -51,6 +54,8 @@ def serving(behaviour: Behaviour) -> Iterator[str]:
             if step == "hang":
                 time.sleep(1.5)
                 return
+            if step == "meet":  # answers when another request has come beside it
+                behaviour.met.wait(20)
             if isinstance(step, int):
                 self._send(step, json.dumps({"error": {"message": "no"}}), "application/json")
             elif step == "html":

@@ -18,7 +18,7 @@ from lamlam.text import Document, parse, render
 from lamlam.text.files import read_documents
 from tests.annotate.endpoint_server import Behaviour, serving, years
 
-pytest.importorskip("openai", reason="the openai client is not installed (lamlam[llm])")
+pytest.importorskip("openai", reason="the openai client is not installed (lamlam[openai])")
 DOCUMENTS = [Document(str(number), f"In {1900 + number}, X began.") for number in range(6)]
 
 
@@ -30,8 +30,8 @@ def annotated(tmp_path, behaviour, documents=DOCUMENTS, **more):
 
 
 def test_every_document_comes_back_in_order_with_its_calls_and_its_text(tmp_path):
-    behaviour = Behaviour(years)
-    found, spent = annotated(tmp_path, behaviour, price=(2.0, 10.0))
+    behaviour = Behaviour(years, ["meet"])
+    found, spent = annotated(tmp_path, behaviour, price=(2.0, 10.0), timeout=30)
     assert [document.text for document in found] == [document.text for document in DOCUMENTS]
     assert [document.calls[0].lookup.value for document in found] == [str(1900 + number) for number in range(6)]
     assert (spent.requests, spent.tokens_read, spent.tokens_written) == (6, 6000, 600)

@@ -65,7 +65,7 @@ class Endpoint:
         try:
             import openai
         except ImportError:
-            raise LamlamError("--with llm needs the openai client; install lamlam[llm]") from None
+            raise LamlamError("--with llm needs the openai client; install lamlam[openai]") from None
         import os
 
         self._openai = openai
