@@ -183,6 +183,17 @@ def test_two_see_each_others_changes(tmp_path: Path):
     assert allowed(one, 0) == allowed(other, 0) == [0, 1, 2]
 
 
+def test_who_has_not_refreshed_yet_gets_no_token_that_is_none(tmp_path: Path):
+    one = build([("ab", ["a"]), ("ac", ["b", "c"]), ("b", ["c"])], tmp_path / "i")
+    other = opened(tmp_path / "i")
+    nodes = [0, *(other.walk(0, tokens) for tokens in ([0], [0, 1], [0, 1, 3], [0, 2], [0, 2, 3]))]
+    one.wipe(lambda stamp: ([("ab", []), ("ac", [])], ["a"], (1, 0.0)))
+    mask = np.empty((len(nodes), VOCABULARY), bool)
+    other.mask(nodes, mask)
+    assert np.flatnonzero(mask[0]).tolist() == [1]
+    assert other.refresh() is True
+
+
 def test_rows_are_read_while_names_come_and_go(tmp_path: Path):
     index = build([("ab", ["a"]), ("ac", ["b"])], tmp_path / "i")
     stop = threading.Event()

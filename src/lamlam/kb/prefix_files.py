@@ -167,7 +167,7 @@ def read(folder: Path, fingerprint: str) -> Opened:
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise LamlamError(f"the prefix index {folder} is damaged ({error}); build it again") from error
     relations = Sequences(relation_token.astype(np.int64), relation_first.astype(np.int64))
-    return Opened(meta, Trie(token, first), own_first, own, relations, hot.astype(np.int64))
+    return Opened(meta, Trie(token, first, bool(meta.get("wiped"))), own_first, own, relations, hot.astype(np.int64))
 
 
 def writable(folder: Path, name: str) -> Ints:

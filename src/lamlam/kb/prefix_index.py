@@ -87,15 +87,16 @@ class PrefixIndex:
         nodes = np.asarray(nodes, np.int64)
         with self._lock:
             hot = self._hot_of(nodes)
-            in_entity = (nodes >= 0) & (nodes < _RELATION)
-            rows, tokens = self._entities.children(np.where(in_entity & (hot < 0), nodes, -1))
-            ends = np.flatnonzero(self._own_of(np.where(in_entity, nodes, -1))[1] > 0)
+            rows, tokens = self._entities.children(np.where(hot < 0, nodes, -1))
+            ends = (self._own_of(nodes)[1] > 0).nonzero()[0]
             there, its = self._relation_tokens(nodes)[:2]
         new = np.ones(len(there), bool)
         new[1:] = (there[1:] != there[:-1]) | (its[1:] != its[:-1])
-        closed = np.full(len(ends), self._closing[0])
-        pairs = [np.concatenate([rows, ends, there[new]]), np.concatenate([tokens, closed, its[new]])]
-        return Allowed(np.array(pairs), hot)
+        there, its = there[new], its[new]
+        pairs = np.empty((2, len(rows) + len(ends) + len(there)), np.int64)
+        np.concatenate([rows, ends, there], out=pairs[0])
+        np.concatenate([tokens, np.full(len(ends), self._closing[0]), its], out=pairs[1])
+        return Allowed(pairs, hot)
 
     def advance(self, nodes: npt.ArrayLike, tokens: npt.ArrayLike) -> Int64:
         """The nodes after one more token in each row; -1 where it may not come there.
@@ -105,18 +106,17 @@ class PrefixIndex:
         """
         nodes, tokens = np.asarray(nodes, np.int64), np.asarray(tokens, np.int64)
         with self._lock:
-            in_entity = (nodes >= 0) & (nodes < _RELATION)
-            closed = in_entity & (tokens == self._closing[0])
-            after = self._entities.child(np.where(in_entity & ~closed, nodes, -1), tokens)
-            if closed.any():
-                start, count = self._own_of(np.where(closed, nodes, -1))
-                after = np.where(count > 0, (start + 1) << 32 | count << 11, after)
+            after = self._entities.child(nodes, tokens)
+            closed = (tokens == self._closing[0]).nonzero()[0]
+            if len(closed):
+                start, count = self._own_of(nodes[closed])
+                after[closed] = np.where(count > 0, (start + 1) << 32 | count << 11, -1)
             rows, its, places = self._relation_tokens(nodes)
         same = its == tokens[rows]
         rows, places = rows[same], places[same]
         count = np.bincount(rows, minlength=len(nodes))
-        begun = np.flatnonzero(count)
-        start = places[np.searchsorted(rows, begun)]
+        begun = count.nonzero()[0]
+        start = places[rows.searchsorted(begun)]
         node = (start + 1) << 32 | count[begun] << 11 | (nodes[begun] & _DEPTH) + 1
         after[begun] = np.where(tokens[begun] == self._closing[1], 0, node)
         return after
@@ -242,6 +242,7 @@ class PrefixIndex:
         self._entities, self._own_first, self._own = opened.entities, opened.own_first, opened.own
         self._relations, self._hot = opened.relations, opened.hot
         self._own_end, self._wiped = len(opened.own), none(opened.own)
+        self._has_wiped = bool(opened.meta.get("wiped"))
         self._edits = self._folder / Path(opened.meta["edits"]).name
         self.stamp: Stamp = (int(opened.meta["stamp"][0]), float(opened.meta["stamp"][1]))
         self._more: list[int] = []  # what came to `own`
@@ -317,6 +318,7 @@ class PrefixIndex:
 
     def _settle(self) -> None:
         """Put changes into arrays."""
+        self._asked: tuple[Int64, tuple[Int64, Int64, Int64]] | None = None
         if len(self._relation_tuples) >= len(self._relations.starts):
             self._relations = Sequences.of(self._relation_tuples)
         self._more_own = np.array(self._more, np.int64)
@@ -333,49 +335,56 @@ class PrefixIndex:
         """Which row of `hot` is a node's; -1 for none."""
         if not len(self._hot):
             return np.full(len(nodes), -1)
-        at = np.minimum(np.searchsorted(self._hot, nodes), len(self._hot) - 1)
+        at = np.minimum(self._hot.searchsorted(nodes), len(self._hot) - 1)
         return np.where(self._hot[at] == nodes, at, -1)
 
     def _base_own(self, nodes: Int64) -> tuple[Int64, Int64]:
         """Where the relations of the nodes begin in the files, and how many there are; none where that is empty."""
-        inside = np.where((nodes >= 0) & (nodes < self._entities.size), nodes, 0)
+        inside = np.where(nodes.view(np.uint64) < self._entities.size, nodes, 0)  # the root has none
         start = self._own_first[inside].astype(np.int64)
-        count = self._own_first[inside + 1] - start
-        count[(inside != nodes)] = 0
-        if self._own_end:
+        count = np.minimum(self._own_first[inside + 1] - start, _COUNT)
+        if self._has_wiped and self._own_end:
             count[self._own[np.minimum(start, self._own_end - 1)] == self._wiped] = 0
-        return start, np.minimum(count, _COUNT)
+        return start, count
 
     def _own_of(self, nodes: Int64) -> tuple[Int64, Int64]:
         """Where the relations of the entities begin that end at the nodes, and how many there are."""
         start, count = self._base_own(nodes)
         if len(self._changed_nodes):
-            at = np.minimum(np.searchsorted(self._changed_nodes, nodes), len(self._changed_nodes) - 1)
-            rows = np.flatnonzero(self._changed_nodes[at] == nodes)
+            at = np.minimum(self._changed_nodes.searchsorted(nodes), len(self._changed_nodes) - 1)
+            rows = (self._changed_nodes[at] == nodes).nonzero()[0]
             start[rows], count[rows] = self._changed_own[at[rows]].T
         return start, count
 
     def _relation_tokens(self, nodes: Int64) -> tuple[Int64, Int64, Int64]:
         """For each relation that may be meant at a node of one: the row, its next token, its place in `own`."""
-        begun = np.flatnonzero(nodes >= _RELATION)
+        if self._asked is not None and np.array_equal(self._asked[0], nodes):
+            return self._asked[1]  # what may come next, and then what did
+        begun = (nodes >= _RELATION).nonzero()[0]
         start, count = (nodes[begun] >> 32) - 1, nodes[begun] >> 11 & _COUNT
-        rows = np.repeat(begun, count)
-        places = np.arange(len(rows)) + np.repeat(start - np.cumsum(count) + count, count)
+        rows = begun.repeat(count)
+        places = np.arange(len(rows)) + (start - count.cumsum() + count).repeat(count)
+        own = self._own_at(places)
+        if not (there := own >= 0).all():
+            rows, places, own = rows[there], places[there], own[there]
+        tokens, starts = self._relations
+        at = starts[own] + (nodes[rows] & _DEPTH)
+        its = np.where(at < starts[own + 1], tokens[np.minimum(at, len(tokens) - 1)], self._closing[1])
+        self._asked = nodes.copy(), (rows, its, places)
+        return rows, its, places
+
+    def _own_at(self, places: Int64) -> Int64:
+        """The relations at places of `own`; -1 for what is wiped."""
+        if not self._more:
+            own = self._own[places].astype(np.int64)
+            own[own == self._wiped] = -1
+            return own
         own = np.zeros(len(places), np.int64)
         in_files = places < self._own_end
         its = self._own[places[in_files]]
         own[in_files] = np.where(its == self._wiped, -1, its)
-        if not in_files.all():
-            own[~in_files] = self._more_own[places[~in_files] - self._own_end]
-        there = own >= 0
-        if not there.all():
-            rows, places, own = rows[there], places[there], own[there]
-        tokens, starts = self._relations
-        at = starts[own] + (nodes[rows] & _DEPTH)
-        ended = at >= starts[own + 1]
-        its = np.full(len(own), self._closing[1])
-        its[~ended] = tokens[at[~ended]]
-        return rows, its, places
+        own[~in_files] = self._more_own[places[~in_files] - self._own_end]
+        return own
 
     def _contents(self) -> Contents:
         """All that is in the index now."""

@@ -92,37 +92,32 @@ class Trie:
     """Two arrays made by `grow`, and changes beside them.
 
     A node that went is marked in `_gone`; nodes that came are numbered from `size` on, and hang in `_more` from theirs
-    or others: parent → token → node. `altered` collects the nodes whose children have changed.
+    or others: parent → token → node. `altered` collects the nodes whose children have changed. `wiped`: some nodes of
+    the arrays may be wiped.
     """
 
-    def __init__(self, token: Ints, first: Ints) -> None:
+    def __init__(self, token: Ints, first: Ints, wiped: bool = False) -> None:
         self.token, self.first = token, first
         self.size = len(token)
-        self._none = none(token)
+        self._none, self._wiped = none(token), wiped
         self.altered: set[int] = set()
         self._gone: npt.NDArray[np.bool_] | None = None
         self._more: dict[int, dict[int, int]] = {}
         self._came: list[tuple[int, int]] = []
 
-    def degree(self, nodes: Int64) -> Int64:
-        """How many children the nodes have in the arrays."""
-        inside = np.where((nodes >= 0) & (nodes < self.size), nodes, 0)
-        counts = self.first[inside + 1].astype(np.int64) - self.first[inside]
-        return np.where(inside == nodes, counts, 0)
-
     def children(self, nodes: Int64) -> tuple[Int64, Int64]:
         """For each child of each node, by row: the row, and the token that leads there."""
-        counts = self.degree(nodes)
-        rows = np.repeat(np.arange(len(nodes)), counts)
-        starts = self.first[np.where(counts > 0, nodes, 0)].astype(np.int64)
-        at = np.arange(len(rows)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
+        start, counts = self._span(nodes)
+        rows = np.arange(len(nodes)).repeat(counts)
+        at = np.arange(len(rows)) + (start - counts.cumsum() + counts).repeat(counts)
         tokens = self.token[at].astype(np.int64)
+        gone = self._gone[at] if self._gone is not None else None
         wiped = tokens == self._none
-        wiped[:-1] |= (tokens[1:] == tokens[:-1]) & (rows[1:] == rows[:-1])
-        if self._gone is not None:
-            wiped |= self._gone[at]
-        if wiped.any():
-            rows, tokens = rows[~wiped], tokens[~wiped]
+        if self._wiped or wiped.any():  # by another process just now, say
+            wiped[:-1] |= (tokens[1:] == tokens[:-1]) & (rows[1:] == rows[:-1])
+            gone = wiped if gone is None else gone | wiped
+        if gone is not None:
+            rows, tokens = rows[~gone], tokens[~gone]
         if self._more:
             came = [(row, token) for row, node in enumerate(nodes.tolist()) for token in self._more.get(node, ())]
             if came:
@@ -134,15 +129,15 @@ class Trie:
 
     def child(self, nodes: Int64, tokens: Int64) -> Int64:
         """Where the tokens lead from the nodes; -1 for nowhere."""
-        counts = self.degree(nodes)
-        start = self.first[np.where(counts > 0, nodes, 0)].astype(np.int64)
+        start, counts = self._span(nodes)
         found = np.full(len(nodes), -1)
-        few = np.flatnonzero((counts > 0) & (counts <= _FEW))
-        rows = np.repeat(few, counts[few])
-        at = np.arange(len(rows)) + np.repeat(start[few] - np.cumsum(counts[few]) + counts[few], counts[few])
+        many = (counts > _FEW).nonzero()[0]
+        few = counts.copy()
+        few[many] = 0
+        rows = np.arange(len(nodes)).repeat(few)
+        at = np.arange(len(rows)) + (start - few.cumsum() + few).repeat(few)
         same = self.token[at] == tokens[rows]
         found[rows[same]] = at[same]  # the last one, where some before it were wiped
-        many = np.flatnonzero(counts > _FEW)
         for node in set(nodes[many].tolist()):  # the root, nearly always
             rows = many[nodes[many] == node]
             low = int(start[rows[0]])
@@ -243,6 +238,13 @@ class Trie:
             tokens[place] = self.token[at]
             at, place = parents[at].astype(np.int64), place - 1
         return Sequences(tokens, starts)
+
+    def _span(self, nodes: Int64) -> tuple[Int64, Int64]:
+        """Where the children of the nodes begin in the arrays, and how many there are."""
+        # The last node of all is a leaf, and does for those that are not in the arrays.
+        inside = np.where(nodes.view(np.uint64) < self.size, nodes, self.size - 1)
+        start = self.first[inside].astype(np.int64)
+        return start, self.first[inside + 1] - start
 
     def _written(self, node: int, token: int) -> int | None:
         """The child in the arrays, whether it went or not."""

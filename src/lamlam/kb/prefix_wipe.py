@@ -35,7 +35,7 @@ def wipe(
     token, first, own_first, own = (writable(folder, name) for name in ("token", "first", "own_first", "own"))
     relation_token, relation_first = writable(folder, "relation_token"), writable(folder, "relation_first")
     numbers = _numbers(relation_token, relation_first)
-    trie = Trie(token, first)
+    trie = Trie(token, first, wiped=True)
     for entity, relations in entries:
         node = trie.find(entity) if entity else -1
         if node > 0:
@@ -62,7 +62,7 @@ def wipe(
     line = json.dumps({"stamp": stamp, "changes": kept}, separators=(",", ":")) + "\n" if kept else ""
     with write_beside(folder / after) as partial:
         partial.write_text(line)
-    write_meta(folder, meta | {"stamp": stamp, "edits": after})
+    write_meta(folder, meta | {"stamp": stamp, "edits": after, "wiped": True})
     before.unlink()
     _sync(folder)
 
