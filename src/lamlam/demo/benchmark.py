@@ -47,6 +47,7 @@ def write_suite(world: World, run: Path, context: int, seed: int) -> None:
         "biography_prompt": biography_prompt("{name}"),
         "memory": "eval/memory.jsonl",
         "memory_documents": "eval/memory.parquet",
+        "audit": "eval/audit.jsonl",
         "edits": "eval/edits.jsonl",
         "tofu": "eval/tofu",
         "tofu_documents": "eval/tofu/documents.parquet",
@@ -66,6 +67,10 @@ def write_benchmarks(world: World, folder: Path, seed: int) -> None:
     asked = probes(world, world.unseen, seed=seed)
     Random(f"benchmarks {seed}").shuffle(asked)
     write_rows(folder / "questions.jsonl", (_question(probe) for probe in asked))
+    seen = probes(world, world.seen[: len(world.unseen)], seed=seed)
+    both = [{**_question(probe), "group": "in the training text"} for probe in seen]
+    both += [{**_question(probe), "group": "never seen"} for probe in asked]
+    write_rows(folder / "audit.jsonl", both)
     write_rows(folder / "edits.jsonl", _edits(world, seed))
     write_tofu(world, folder / "tofu", seed)
     _memory(world, folder, seed)

@@ -177,6 +177,21 @@ def _forget(kb: KnowledgeBase, targets: Sequence[AnyQuestion]) -> None:
         kb.forget(target.entity or "", target.relation, author="lamlam eval audit")
 
 
+_GROUP_COLUMNS = ("group", "deletions", "FULL", "DEL-ON", "DEL-OFF", "decoy")
+
+
+def _of_group(
+    group: str, targets: Sequence[AnyQuestion], said: dict[str, list[_Said]]
+) -> tuple[str, int, float, float, float, float]:
+    """How often the value of a group's facts is given in each condition, and its decoy by the weights."""
+    mine = [number for number, target in enumerate(targets) if getattr(target, "group", None) == group]
+
+    def mean(condition: str, what: str = "given") -> float:
+        return sum(float(getattr(said[condition][number], what)) for number in mine) / len(mine)
+
+    return group, len(mine), mean("FULL"), mean("DEL-ON"), mean("DEL-OFF"), mean("DEL-OFF", "decoy")
+
+
 def _result(
     topology: str,
     targets: Sequence[AnyQuestion],
@@ -198,6 +213,10 @@ def _result(
             metrics[name] = share([one.given for one in each], seed)
         if name != "FULL":
             metrics[f"{name}: decoy"] = share([one.decoy for one in each], seed)
+    groups = sorted({group for target in targets if (group := getattr(target, "group", None))})
+    by_group = [_of_group(group, targets, said) for group in groups]
+    for group, count, _, _, leaked, _ in by_group:
+        metrics[f"DEL-OFF, {group}"] = Metric(leaked, n=count)
     ways = Counter(one.way for name in said if name.startswith("DEL-ON") for one in said[name] if one.retrieved)
     rows = [
         [
@@ -221,6 +240,7 @@ def _result(
         model, topology, "abstain", metrics, seconds,
         [
             Breakdown(f"{topology}", ("condition", "deletions", "given", "by retrieval", "decoy"), rows),
+            *([Breakdown("by group", _GROUP_COLUMNS, by_group)] if by_group else ()),
             Breakdown("from which neighbour", ("asked → answered", "times"), [[*one] for one in ways.most_common(20)]),
         ],
         [Chart(f"{topology}: values given", "bars", "", "share", shown)],

@@ -3,7 +3,8 @@
 An LmLm is edited by `kb.set`, all edits together in one copy of the base; a Standard model by fine-tuning on the edit,
 each alone, its weights put back after it.
 
-- efficacy: the prompt is completed with the new value, strictly; paraphrase: so is the rephrased prompt;
+- efficacy: the prompt is completed with the new value, strictly, of all edits, and of those whose old value was given
+  before; paraphrase: so is the rephrased prompt;
 - prefers the new value: it is likelier than the old one (the measure of the paper that made CounterFact);
 - locality: what is said to a prompt about something else is, up to the end of its sentence, what was said before;
 - fluency: the mean of the entropies of words taken by twos and by threes, in bits (Meng et al. 2022);
@@ -77,6 +78,7 @@ class _Measured:
     """One edit, as it came out."""
 
     edit: Edit
+    known: bool
     took: bool
     rephrased: bool
     prefers: bool
@@ -103,7 +105,7 @@ def edit_base(
     with temporary_base(copy_of=kb) as base:
         edited = LookupModel(lm.model, lm.tokenizer, base)
         keys = _keys(edited, edits)
-        before = _first_answers(edited, [edit.elsewhere for edit in edits], edits)
+        before = _before(edited, edits)
         started = time.perf_counter()
         for edit, key in zip(edits, keys, strict=True):
             if key is not None:
@@ -120,7 +122,7 @@ def edit_weights(
     """Fine-tune a copy of the model on each edit alone."""
     began = time.monotonic()
     plain = LookupModel(lm.model, lm.tokenizer, None)
-    before = _first_answers(plain, [edit.elsewhere for edit in edits], edits)
+    before = _before(plain, edits)
     measured = []
     for edit, said in zip(edits, before, strict=True):
         started = time.perf_counter()
@@ -165,8 +167,15 @@ def _first_answers(lm: LookupModel, prompts: Sequence[str], edits: Sequence[Edit
     return [first_answer(one.text) for one in lm.generate(prompts, max_new_tokens=_room(lm, edits), max_lookups=4)]
 
 
+def _before(lm: LookupModel, edits: Sequence[Edit]) -> list[tuple[bool, str]]:
+    """Whether each old value is given before the edits, and what is said elsewhere."""
+    said = _first_answers(lm, [*(edit.prompt for edit in edits), *(edit.elsewhere for edit in edits)], edits)
+    known = [strict(text, [edit.old]) for text, edit in zip(said, edits, strict=False)]
+    return list(zip(known, said[len(edits) :], strict=True))
+
+
 def _measure(
-    lm: LookupModel, edits: Sequence[Edit], before: Sequence[str], keys: Sequence[str], seconds: float
+    lm: LookupModel, edits: Sequence[Edit], before: Sequence[tuple[bool, str]], keys: Sequence[str], seconds: float
 ) -> list[_Measured]:
     count = len(edits)
     prompts = [*(edit.prompt for edit in edits), *(edit.paraphrase for edit in edits)]
@@ -177,10 +186,11 @@ def _measure(
     return [
         _Measured(
             edit,
+            before[i][0],
             strict(texts[i], [edit.new]),
             strict(texts[count + i], [edit.new]),
             scores[2 * i].probability > scores[2 * i + 1].probability,
-            after[i] == before[i],
+            after[i] == before[i][1],
             texts[i],
             fluency(longer[i]),
             seconds,
@@ -197,6 +207,7 @@ def _result(
     def mean(values: Sequence[float]) -> float:
         return sum(values) / len(values)
 
+    known = [one.took for one in measured if one.known]
     chosen = [drawn([one for one in measured if one.took is which], seed) for which in (True, False)]
     return Result(
         Definition(
@@ -208,6 +219,7 @@ def _result(
         model, base, "abstain",
         {
             "efficacy": share([one.took for one in measured], seed),
+            **({"efficacy, of what was known": share(known, seed)} if known else {}),
             "paraphrase": share([one.rephrased for one in measured], seed),
             "prefers the new value": share([one.prefers for one in measured], seed),
             "locality": share([one.local for one in measured], seed),

@@ -59,6 +59,7 @@ class Suite(BaseModel):
     context: int | None = Field(None, ge=1, description="tokens in view at most, as in training")
     documents: Path | None = None
     questions: Path | None = None
+    audit: Path | None = None
     names: Path | None = None
     facts: Path | None = None
     biography_prompt: str = "{name}"
@@ -115,7 +116,7 @@ _NEEDS = {
     "completion": ("questions",),
     "biography": ("names", "facts"),
     "memory": ("memory", "memory_documents"),
-    "audit": ("questions",),
+    "audit": ("audit",),
     "editing": ("edits",),
     "unlearning": ("tofu", "tofu_documents"),
 }
@@ -180,7 +181,7 @@ class _Run:
 
     def audit(self, name: str, model: SuiteModel) -> Iterator[Result]:
         if model.kind == "lmlm":
-            path = self.path(self.suite.questions)
+            path = self.path(self.suite.audit)
             with KnowledgeBase.open(self.path(self.suite.base)) as full:
                 yield from audit(
                     self.model(model), full, read_questions(path), data=path.name, model=name, seed=self.seed,
