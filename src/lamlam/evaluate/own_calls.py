@@ -149,13 +149,15 @@ def _place(
 
     The piece's token i is the sequence's token first + i, and is predicted at first + i − 1.
     """
+    lone = tokenizer.encode_text(" ", first=False)
+    space = lone[0] if len(lone) == 1 else None  # in some vocabularies no token is a space and nothing else
     artefact = 1 if row.calls else 0  # the space between a call and what follows it is not the text's
     for i in range(len(piece) + 1):
         if first + i - 1 >= len(likeliest):
             return None
         token = likeliest[first + i - 1]
         opens = token == tokenizer.entity_id
-        if not opens and not tokenizer.is_lone_space(token):
+        if not opens and token != space:
             continue
         before = tokenizer.decode_piece(piece[:i])
         if before.endswith("\ufffd"):
