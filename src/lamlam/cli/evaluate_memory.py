@@ -74,7 +74,7 @@ def infusion(
         infuse(
             small_models(known, sizes or ["1x32", "2x64", "4x128"], seed), general, read_infusion(facts, limit),
             repeats or [1, 3, 10, 30],
-            data=str(facts), documents=trained, tuning=Tuning(1, lr, seed=seed),
+            data=str(facts), documents=trained, tuning=Tuning(1, lr, 8, seed),
         ),
         out, json,
     )  # fmt: skip

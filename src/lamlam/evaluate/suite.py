@@ -72,9 +72,9 @@ class Suite(BaseModel):
     tofu_lr: dict[Kind, float] = {"lmlm": 3e-4, "standard": 1e-3}
     infusion: Path | None = None
     infusion_general: Path | None = None
-    infusion_sizes: list[str] = ["1x32", "2x64"]
-    infusion_repeats: list[int] = [1, 4, 16]
-    infusion_documents: int = 600
+    infusion_sizes: list[str] = ["2x64", "4x128"]
+    infusion_repeats: list[int] = [1, 8, 32]
+    infusion_documents: int = 1000
 
 
 class Item(NamedTuple):
@@ -223,6 +223,6 @@ class _Run:
         general = list(islice(read_documents(self.path(suite.infusion_general)), suite.infusion_documents))
         yield from infuse(
             small_models(self.model(first).tokenizer, suite.infusion_sizes, self.seed), general,
-            read_infusion(path, 30), suite.infusion_repeats, data=path.name, documents=suite.infusion_documents,
-            tuning=Tuning(1, 3e-3, seed=self.seed),
+            read_infusion(path, 20), suite.infusion_repeats, data=path.name, documents=suite.infusion_documents,
+            tuning=Tuning(1, 3e-3, 8, self.seed),
         )  # fmt: skip
