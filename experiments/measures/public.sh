@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The public benchmarks, once each at a small limit, on a small model: that they run on real data, not how good it is.
-# The model reads 990 of the peer's marked-up documents for 300 steps; the other 759 are held out.
+# The model reads 990 of the peer's marked-up documents for 300 small steps; the other 759 are held out.
 #
 #   experiments/measures/public.sh [FOLDER of data] [FOLDER to work in]      from the repository's root
 set -euo pipefail
@@ -17,7 +17,7 @@ step convert "$data/official/dwiki-eval1k_annotator_llama-v6.1_cleaned.json" "$w
 step convert "$data/official/squad-train1k_chatgpt_gpt4o-v7.1_cleaned.json" "$work/read.parquet"
 step kb build "$work/read.parquet" "$work/facts.db"
 step pack "$work/read.parquet" "$work/shards" --vocab 2048
-step pretrain experiments/first-light/recipe.yaml "data=$work/shards" "output=$work/lmlm" steps=300
+step pretrain experiments/first-light/recipe.yaml "data=$work/shards" "output=$work/lmlm" steps=300 batch=4
 for benchmark in trex popqa entityquestions-dev; do
     # shellcheck disable=SC2086  # these are several words each
     step eval completion "$model" "$data/eval/$benchmark.parquet" $full --limit 100 $common

@@ -68,7 +68,7 @@ def with_own_calls(
     """Each document with the calls that the model makes in it, answered by `lm.kb`.
 
     `starts[i]`: the model asks nothing before this character of document i (a question that is not its to write).
-    A text that outgrows the model's window is left as it is from there on.
+    With places of its own, a text that outgrows the model's window is left as it is from there on.
     """
     documents = list(documents)
     rows = [
@@ -194,20 +194,20 @@ def ask(
     """What the model asks, greedily, after each prefix: (entity, relation), or None where it does not ask.
 
     Where `forced`, the call is opened for it; elsewhere it has to open one itself. None as well for a query that does
-    not come to its end, or that the window has no room for.
+    not come to its end. Of a prefix that leaves no room for a query, the last tokens are taken.
     """
-    window = int(model.config.max_position_embeddings)
-    rows = [number for number, prefix in enumerate(prefixes) if len(prefix) + _MOST_QUERY_TOKENS < window]
+    room = max(1, int(model.config.max_position_embeddings) - _MOST_QUERY_TOKENS - 1)
+    prefixes = [prefix[-room:] for prefix in prefixes]
     queries: list[Query | None] = [None] * len(prefixes)
-    if not rows:
+    if not prefixes:
         return queries
-    width = max(len(prefixes[number]) for number in rows) + 1
-    inputs = torch.zeros((len(rows), width), dtype=torch.long)
+    width = max(map(len, prefixes)) + 1
+    inputs = torch.zeros((len(prefixes), width), dtype=torch.long)
     seen = torch.zeros_like(inputs)
     written: list[list[int]] = []
-    for row, number in enumerate(rows):
-        opened = [tokenizer.entity_id] if forced[number] else []
-        ids = [*prefixes[number], *opened]
+    for row, prefix in enumerate(prefixes):
+        opened = [tokenizer.entity_id] if forced[row] else []
+        ids = [*prefix, *opened]
         inputs[row, width - len(ids) :] = torch.tensor(ids)
         seen[row, width - len(ids) :] = 1
         written.append(opened)
@@ -215,7 +215,7 @@ def ask(
     never = [end, tokenizer.eos_id, tokenizer.start_id]
     cache: Any = None
     positions = (seen.cumsum(dim=1) - 1).clamp(min=0)
-    open_rows = set(range(len(rows)))
+    open_rows = set(range(len(prefixes)))
     for _ in range(_MOST_QUERY_TOKENS):
         output = model(
             input_ids=inputs.to(model.device), attention_mask=seen.to(model.device),
@@ -238,7 +238,7 @@ def ask(
                 ids.append(token)
                 if token == ret:
                     open_rows.discard(row)
-                    queries[rows[row]] = _query(tokenizer, ids)
+                    queries[row] = _query(tokenizer, ids)
         if not open_rows:
             break
         inputs = torch.tensor(chosen)[:, None]
