@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from lamlam.generate.generic import RowsCache
 from lamlam.model import LookupTokenizer, train_tokenizer
 
 TEXT = "Ada Lovelace was born on 10 December 1815 in London. Charles Babbage was born on 26 December 1791. " * 3
@@ -22,15 +23,31 @@ class ScriptedModel:
     device = torch.device("cpu")
 
     def __init__(self, tokenizer: LookupTokenizer, scripts: list[list[int]]) -> None:
-        self.config = SimpleNamespace(vocab_size=len(tokenizer), max_position_embeddings=512)
+        no_layers = {"num_hidden_layers": 0, "num_attention_heads": 1, "hidden_size": 1}
+        self.config = SimpleNamespace(vocab_size=len(tokenizer), max_position_embeddings=512, **no_layers)
         self.tokenizer, self.scripts = tokenizer, scripts
+        self.fed: dict[tuple[int, int], int] = {}  # slot and position → token
 
-    def __call__(self, input_ids, attention_mask=None, past_key_values=None, logits_to_keep=None, **kwargs):
+    def __call__(
+        self, input_ids, attention_mask=None, position_ids=None, past_key_values=None, logits_to_keep=None, **_
+    ):
+        if isinstance(past_key_values, RowsCache):
+            return SimpleNamespace(logits=self.over_slots(input_ids, position_ids, past_key_values))
         columns = input_ids if past_key_values is None else torch.cat([past_key_values, input_ids], dim=1)
         seen = torch.ones_like(columns) if attention_mask is None else attention_mask
-        kept = range(columns.shape[1] - 1 if logits_to_keep else 0, columns.shape[1])
-        logits = torch.stack([self.after(columns[:, : end + 1], seen[:, : end + 1]) for end in kept], dim=1)
+        places = range(columns.shape[1] - 1 if logits_to_keep else 0, columns.shape[1])
+        logits = torch.stack([self.after(columns[:, : end + 1], seen[:, : end + 1]) for end in places], dim=1)
         return SimpleNamespace(logits=logits, past_key_values=columns)
+
+    def over_slots(self, input_ids, position_ids, cache):
+        """As the engine calls a model: rows are slots, of which some are fed."""
+        logits = torch.zeros((len(input_ids), 1, len(self.tokenizer)))
+        for row in cache.fed.tolist():
+            slot, positions = cache.slots.start + row, position_ids[row].tolist()
+            self.fed.update(zip([(slot, one) for one in positions], input_ids[row].tolist(), strict=True))
+            ids = torch.tensor([[self.fed[slot, position] for position in range(positions[-1] + 1)]])
+            logits[row] = self.after(ids, torch.ones_like(ids))
+        return logits
 
     def after(self, columns, seen):
         """Logits of the token after some columns."""

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from lamlam.kb import Fact, Match
 from lamlam.model import LookupTokenizer, train_tokenizer
@@ -34,6 +35,17 @@ def tokenizer() -> LookupTokenizer:
     return train_tokenizer([TEXT], vocab_size=300)
 
 
+class Norm(LlamaRMSNorm):
+    """As transformers has it, without its detour over float32: in float64 rounding cannot decide what is drawn."""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        super().__init__(config.hidden_size, config.rms_norm_eps)
+
+    def forward(self, hidden_states):
+        variance = hidden_states.pow(2).mean(-1, keepdim=True)
+        return self.weight * hidden_states * torch.rsqrt(variance + self.variance_epsilon)
+
+
 def make_model(tokenizer: LookupTokenizer, seed: int, positions: int = 512) -> LlamaForCausalLM:
     """A random model whose output is pushed towards calls, so that every state of a row comes up often."""
     config = LlamaConfig(
@@ -41,15 +53,31 @@ def make_model(tokenizer: LookupTokenizer, seed: int, positions: int = 512) -> L
         hidden_size=32,
         intermediate_size=48,
         num_hidden_layers=2,
-        num_attention_heads=2,
+        num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=16,
+        head_dim=8,
         max_position_embeddings=positions,
         initializer_range=0.4,
     )
     torch.manual_seed(seed)
-    model = LlamaForCausalLM(config).eval()
-    head = torch.nn.Linear(config.hidden_size, config.vocab_size)
+    model = pushed(LlamaForCausalLM(config).eval(), tokenizer)
+    for layer in model.model.layers:
+        layer.input_layernorm, layer.post_attention_layernorm = Norm(config), Norm(config)
+    model.model.norm = Norm(config)
+    return model.double()
+
+
+def make_gpt2(tokenizer: LookupTokenizer, seed: int) -> GPT2LMHeadModel:
+    """A random GPT-2, pushed towards calls."""
+    config = GPT2Config(
+        vocab_size=len(tokenizer) + 3, n_positions=128, n_embd=32, n_layer=2, n_head=2, initializer_range=0.4
+    )
+    torch.manual_seed(seed)
+    return pushed(GPT2LMHeadModel(config).eval(), tokenizer).double()
+
+
+def pushed(model, tokenizer: LookupTokenizer):
+    head = torch.nn.Linear(model.config.hidden_size, model.config.vocab_size)
     with torch.no_grad():
         head.weight.copy_(model.lm_head.weight)
         head.bias.zero_()

@@ -1,12 +1,17 @@
-"""A slow, obvious decoder: one row, no cache, the whole text run again for every token."""
+"""A slow, obvious decoder: one row, no cache, the whole text run again for every token.
+
+It shares nothing with the engine but the hash that draws random numbers, the types of the interface, and the limit of
+a query's length.
+"""
 
 from dataclasses import dataclass, field
 
 import torch
 
-from lamlam.generate.decoder import Base, Policy
-from lamlam.generate.row import MAX_QUERY_TOKENS, Asked
-from lamlam.generate.sampling import Sampling
+from lamlam.generate import Asked, Policy, Retry, Sampling
+from lamlam.generate import row as row_module
+from lamlam.generate.sampling import uniform
+from lamlam.kb import Match
 from lamlam.model import LookupTokenizer
 
 
@@ -15,79 +20,192 @@ class Reference:
     ids: list[int]
     outcomes: list[tuple[str, str, str]] = field(default_factory=list)
     finish: str = ""
+    text: str = ""
+    stuck: int = 0  # calls that were taken back because no token was left
+
+
+def choose(logits: list[float], sampling: Sampling, point: float) -> int:
+    """The definitions, on numbers; −inf for what is banned."""
+    if sampling.temperature == 0:
+        return logits.index(max(logits))
+    scaled = torch.tensor(logits, dtype=torch.float64) / sampling.temperature
+    likely = torch.softmax(scaled, dim=0).tolist()
+    kept = [share for share in likely if share >= sampling.min_p * max(likely)]
+    if sampling.top_k:
+        kth = sorted(likely, reverse=True)[min(sampling.top_k, len(likely)) - 1]
+        kept = [share for share in kept if share >= kth]
+        likely_k = [share if share >= kth else 0.0 for share in likely]
+    else:
+        likely_k = likely
+    if sampling.top_p < 1:
+        total, before = sum(likely_k), 0.0
+        for share in sorted(likely_k, reverse=True):
+            if before >= sampling.top_p * total:
+                break
+            last, before = share, before + share
+        kept = [share for share in kept if share >= last]
+    least = min(kept)
+    likely = [share if share >= least else 0.0 for share in likely]
+    target, total = point * sum(likely), 0.0
+    for token, share in enumerate(likely):
+        total += share
+        if total > target:
+            return token
+    raise AssertionError("a share of nothing")
 
 
 @torch.inference_mode()
 def reference_decode(
-    model, tokenizer: LookupTokenizer, base: Base, prompt: list[int], policy: Policy, sampling: Sampling, row: int,
-    max_new_tokens: int, max_lookups: int, window: int,
+    model, tokenizer: LookupTokenizer, base, prompt: list[int], policy: Policy, sampling: Sampling, seed: int,
+    max_new_tokens: int, max_lookups: int, window: int, stop=(), allowed=None,
 ) -> Reference:  # fmt: skip
+    """`allowed`: of the tokens of a query so far, the tokens that may come next."""
     entity_id, relation_id, return_id, end_id = tokenizer.lookup_ids
-    generator = torch.Generator().manual_seed(sampling.seed + row)
+    eos_id = tokenizer.eos_id
     result = Reference([tokenizer.start_id, *prompt])
     ids = result.ids
+    kinds = ["prompt"] * len(ids)  # of each token: prompt, text, call
     bans: dict[int, set[int]] = {}
-    call: int | None = None  # where the open call starts
-    relation_at: int | None = None
-    after_calls: set[int] = set()
-    written = 0
+    refused: set[tuple[str, str]] = set()
+    call = relation_at = None  # where the open call and its relation start
+    tries = draws = 0
 
-    def take_back(asked: tuple[str, str]) -> None:
-        nonlocal call, relation_at, written
-        assert call is not None
-        result.outcomes.append((*asked, "abstained"))
-        bans.setdefault(call, set()).add(entity_id)
-        if call - 1 > len(prompt) and call - 1 not in after_calls and tokenizer.decode_piece([ids[call - 1]]) == " ":
-            call, written = call - 1, written - 1
-            bans.setdefault(call, set()).update({ids[call], entity_id})
-        del ids[call:]
-        call = relation_at = None
-
-    def words(start: int, stop: int) -> str:
+    def words(start, stop):
         return tokenizer.decode_piece(ids[start:stop]).removeprefix(" ")
 
+    def asks(end):
+        middle = end if relation_at is None else relation_at - 1
+        return words(call + 1, middle), words(middle + 1, end)
+
+    def cut(length, banned):
+        del ids[length:], kinds[length:]
+        for place in [place for place in bans if place > length]:
+            del bans[place]
+        bans.setdefault(length, set()).update(banned)
+
+    def take_back(recorded=True):
+        nonlocal call, relation_at
+        if recorded:
+            result.outcomes.append((*asks(len(ids) - (ids[-1] == return_id)), "abstained"))
+        keep, banned = call, {entity_id}
+        if kinds[call - 1] == "text" and kinds[call - 2] != "call" and tokenizer.decode_piece([ids[call - 1]]) == " ":
+            keep, banned = call - 1, {entity_id, ids[call - 1]}
+        cut(keep, banned)
+        call = relation_at = None
+
+    def text():
+        parts, tokens, after_call = [], [], False
+        for token, kind in [*zip(ids, kinds, strict=True), (None, "call")]:
+            if kind == "text":
+                tokens.append(token)
+            elif kind == "call":
+                piece = tokenizer.decode_piece(tokens)
+                parts.append(piece.removeprefix(" ") if after_call else piece)
+                tokens, after_call = [], True
+        return "".join(parts)
+
+    def ends(finish, length=None):
+        if call is not None:
+            del ids[call:], kinds[call:]
+        result.finish, result.text = finish, text()[:length]
+        return result
+
+    if call is None and any(token in tokenizer.lookup_ids for token in prompt):
+        call = max((i for i, token in enumerate(ids) if token == entity_id), default=None)
+        if end_id in ids[call:]:
+            call = None
+        elif relation_id in ids[call:]:
+            relation_at = ids.index(relation_id, call) + 1
+        last = max((i for i, token in enumerate(ids) if token == end_id), default=-1)
+        kinds[: last + 1] = ["prompt"] * (last + 1)
+        if call is not None:
+            kinds[call:] = ["call"] * (len(ids) - call)
+            if max_lookups < 1:
+                take_back(recorded=False)
+
+    if max_new_tokens < 1:
+        return ends("length")
+    asking = call is not None and ids[-1] == return_id
     while True:
-        if len(ids) >= window:
-            if call is not None:
-                del ids[call:]
-            result.finish = "window"
-            return result
-        if call is None and written >= max_new_tokens:
-            result.finish = "length"
-            return result
-        logits = model(torch.tensor([ids])).logits[:, -1]
-        banned = set(range(len(tokenizer), logits.shape[1])) | bans.get(len(ids), set())
-        if call is None:
-            banned |= {relation_id, return_id, end_id}
-            if len(result.outcomes) >= max_lookups:
-                banned.add(entity_id)
-        else:
-            banned |= {entity_id, end_id, tokenizer.eos_id}
-            banned |= {return_id} if relation_at is None else {relation_id}
-        logits[0, sorted(banned)] = -torch.inf
-        [token] = sampling.choose(logits, [generator])
-        if call is None and token == tokenizer.eos_id:
-            result.finish = "end"
-            return result
-        ids.append(token)
-        if token == entity_id:
-            call = len(ids) - 1
-        elif token == relation_id:
-            relation_at = len(ids) - 1
-        elif token == return_id:
-            asked = Asked(words(call + 1, relation_at), words(relation_at + 1, len(ids) - 1))
-            [match] = base.lookup_many([(asked.entity, asked.relation)])
-            value = policy(asked, match)
-            answer = [] if value is None else tokenizer.encode_answer(value)
+        if asking:
+            asking = False
+            query = asks(len(ids) - 1)
+            if not query[0].strip() or not query[1].strip() or query in refused:
+                take_back(recorded=False)
+                continue
+            asked = Asked(*query, tries)
+            [match] = base.lookup_many([query])
+            verdict = policy(asked, match)
+            if isinstance(verdict, Retry):
+                refused.add(query)
+                result.outcomes.append((*query, "retried"))
+                tries += 1
+                back = call + 1 if verdict.entity else relation_at
+                cut(back, {ids[back]})
+                relation_at = None if verdict.entity else relation_at
+                if len(result.outcomes) >= max_lookups:
+                    take_back(recorded=False)
+                continue
+            if isinstance(verdict, Match):
+                match, verdict = verdict, verdict.fact.value
+            answer = tokenizer.encode_answer(verdict) if verdict else []
             if not answer or len(ids) + len(answer) >= window:
-                take_back((asked.entity, asked.relation))
-            else:
-                result.outcomes.append((asked.entity, asked.relation, "answered" if match else "unknown"))
-                ids += answer
-                after_calls.add(len(ids))
-                call = relation_at = None
+                refused.add(query)
+                take_back()
+                continue
+            result.outcomes.append((*query, "answered" if match else "unknown"))
+            ids += answer
+            kinds[call:] = ["call"] * (len(ids) - call)
+            call = relation_at = None
+            continue
+        if call is not None:
+            starts = len(ids) == (call + 1 if relation_at is None else relation_at)
+            still = (3 if relation_at is None else 1) + starts
+            if len(ids) + still > min(call + row_module.MAX_QUERY_TOKENS, window - 3):
+                take_back()
+                continue
+        logits = model(torch.tensor([ids])).logits[0, -1].tolist()
+        banned = set(range(len(tokenizer), len(logits))) | bans.get(len(ids), set())
+        if call is None:
+            banned |= {relation_id, return_id, end_id} | ({tokenizer.start_id} - {eos_id})
+            if len(result.outcomes) >= max_lookups or len(ids) + 8 > window:
+                banned.add(entity_id)
+            if sampling.repetition_penalty != 1:
+                for token in {token for token, kind in zip(ids, kinds, strict=True) if kind != "call"} - {ids[0]}:
+                    logits[token] *= sampling.repetition_penalty ** (-1 if logits[token] > 0 else 1)
+        else:
+            banned |= {entity_id, end_id, eos_id, tokenizer.start_id}
+            banned |= {return_id} if relation_at is None else {relation_id}
+            if starts:
+                banned |= {relation_id, return_id}
+            if allowed is not None:
+                if relation_at is not None and not starts and asks(len(ids)) in refused:
+                    banned.add(return_id)
+                banned |= set(range(len(logits))) - set(allowed(ids[call + 1 :]))
+                if len(banned) == len(logits):
+                    result.stuck += 1
+                    take_back()
+                    continue
+        for token in banned:
+            logits[token] = -torch.inf
+        token = choose(logits, sampling, uniform(seed, draws))
+        draws += 1
+        if call is None and token == eos_id:
+            return ends("end")
+        ids.append(token)
+        kinds.append("text" if call is None else "call")
+        if token == entity_id:
+            call, relation_at, tries, kinds[-1] = len(ids) - 1, None, 0, "call"
+        elif token == relation_id:
+            relation_at = len(ids)
+        elif token == return_id:
+            asking = True
         elif call is None:
-            written += 1
-        if call is not None and len(ids) - call > MAX_QUERY_TOKENS:
-            stop = len(ids) if relation_at is None else relation_at
-            take_back((words(call + 1, stop), words(stop + 1, len(ids))))
+            whole = text()
+            places = [whole.find(one) for one in stop if one in whole]
+            if places:
+                return ends("stop", min(places))
+            if kinds.count("text") >= max_new_tokens:
+                return ends("length")
+            if len(ids) >= window:
+                return ends("window")

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from lamlam.errors import LamlamError
-from lamlam.generate import Answered, Asked, LookupModel, Sampling, Text
-from lamlam.generate.prose import certain_text, prose
+from lamlam.generate import Answered, Asked, Generation, LookupModel, Row, Sampling, Text
+from lamlam.generate.prose import certain_text, written
+from tests.evaluate.conftest import ScriptedModel
 from tests.generate.conftest import HashBase, make_model
 
 PROMPTS = ["Ada Lovelace was born on", "She wrote about", "", "é…"]
@@ -32,6 +33,10 @@ def test_a_stream_tells_what_generate_writes(lm, policy):
             same = replace(sampling, seed=sampling.seed + number)
             events = list(lm.stream(prompt, max_new_tokens=16, max_lookups=6, policy=policy, sampling=same))
             assert "".join(event.text for event in events if isinstance(event, Text)) == whole.text
+            last = events[-1]
+            assert isinstance(last, Generation)
+            assert [call[:3] for call in last.calls] == [call[:3] for call in whole.calls]
+            assert [citation[:3] for citation in last.citations] == [citation[:3] for citation in whole.citations]
             asked = [(event.entity, event.relation) for event in events if isinstance(event, Asked)]
             answers = [event.match for event in events if isinstance(event, Answered)]
             # A call that never ended was taken back without being asked.
@@ -58,27 +63,10 @@ def test_without_a_match_the_policy_decides(lm, tokenizer, policy):
     )
 
 
-class Scripted:
-    """A model that writes one row of token ids, whatever it is asked."""
-
-    device = torch.device("cpu")
-
-    def __init__(self, tokenizer, script: list[int]) -> None:
-        self.config = make_model(tokenizer, 0).config
-        self.script = script
-
-    def __call__(self, input_ids, position_ids, **_):
-        from types import SimpleNamespace
-
-        logits = torch.zeros((len(input_ids), 1, self.config.vocab_size))
-        logits[:, 0, self.script[int(position_ids[0, -1])]] = 1.0
-        return SimpleNamespace(logits=logits, past_key_values=None)
-
-
 def scripted(tokenizer, prompt: str, *pieces: list[int]) -> LookupModel:
     """A model that goes on with `pieces` after `prompt`, the base's answers among them, and then ends the text."""
-    ids = [*tokenizer.encode_text(prompt), *(token for piece in pieces for token in piece)]
-    return LookupModel(Scripted(tokenizer, [*ids, tokenizer.eos_id]), tokenizer, HashBase())
+    ids = [tokenizer.start_id, *tokenizer.encode_text(prompt), *(token for piece in pieces for token in piece)]
+    return LookupModel(ScriptedModel(tokenizer, [ids]), tokenizer, HashBase())
 
 
 def test_a_citation_holds_the_value(tokenizer):
@@ -107,17 +95,17 @@ def test_half_a_character_is_not_told(tokenizer):
     ids = tokenizer.encode_text(" né 🜁 x", first=False)
     assert len(ids) > len(" né 🜁 x")  # the last two characters take several tokens each
     lm = scripted(tokenizer, "Ada", ids)
-    texts = [event.text for event in lm.stream("Ada")]
-    assert "".join(texts) == " né 🜁 x"
+    *texts, whole = [event.text for event in lm.stream("Ada")]
+    assert "".join(texts) == whole == " né 🜁 x"
     assert not any("\ufffd" in text for text in texts)
     assert len(texts) > 2
 
 
 def test_certain_text_keeps_back_a_space_until_the_end(tokenizer):
-    row = LookupModel(Scripted(tokenizer, []), tokenizer, None).row("", 9, 0)
+    row = Row(tokenizer, [], 9, 0, 99)
     for token in tokenizer.encode_text("a "):
         row.push(token)
-    assert (prose(row), certain_text(row)) == ("a ", "a")
+    assert (written(row), certain_text(row)) == ("a ", "a")
     row.push(tokenizer.eos_id)
     assert certain_text(row) == "a "
 
@@ -141,7 +129,8 @@ def test_without_a_base_nothing_is_asked(models, tokenizer):
 
 
 def test_batches_do_not_change_the_text(lm):
-    assert lm.generate(PROMPTS, max_new_tokens=16, batch_size=3) == lm.generate(PROMPTS, max_new_tokens=16)
+    few, many = (lm.generate(PROMPTS, max_new_tokens=16, batch_size=size) for size in (3, 64))
+    assert [generation.text for generation in few] == [generation.text for generation in many]
     assert lm.generate([]) == []
     assert [generation.text for generation in lm.generate(["Ada"], max_new_tokens=0)] == [""]
 
@@ -161,7 +150,9 @@ def test_a_prompt_that_does_not_fit(lm, tokenizer):
 def test_misuse_is_said(lm):
     with pytest.raises(LamlamError, match=r"generate\(\[prompt\]\)"):
         lm.generate("Ada")
-    with pytest.raises(LamlamError, match="no policy 'guess': choose abstain or unknown"):
+    with pytest.raises(
+        LamlamError, match="no policy 'guess': choose abstain, unknown, retry, nearest, or give a function"
+    ):
         lm.generate(["Ada"], policy="guess")
     with pytest.raises(LamlamError, match="no policy 'guess'"):
         next(lm.stream("Ada", policy="guess"))
@@ -177,6 +168,8 @@ def test_misuse_is_said(lm):
         ({"top_p": 1.5}, r"top_p 1.5 is not"),
         ({"top_p": float("nan")}, r"top_p nan is not"),
         ({"top_k": 0}, "top_k 0 keeps no token"),
+        ({"min_p": 1.5}, "min_p 1.5 is not between 0 and 1"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty 0.0 is not a number above 0"),
     ],
 )
 def test_samplings_bad_values(values, says):

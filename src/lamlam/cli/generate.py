@@ -14,7 +14,7 @@ from rich.markup import escape
 from lamlam.cli.terminal import Json, console, emit_json
 
 if TYPE_CHECKING:
-    from lamlam.generate import Generation, LookupModel, Sampling
+    from lamlam.generate import Generation, LookupModel
 
 
 class NoMatch(StrEnum):
@@ -22,6 +22,8 @@ class NoMatch(StrEnum):
 
     abstain = "abstain"
     unknown = "unknown"
+    nearest = "nearest"
+    retry = "retry"
 
 
 def generate(
@@ -30,12 +32,25 @@ def generate(
     kb: Annotated[Path | None, typer.Option(help="The base to ask; without one, lookups are off.")] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Tokens of new text; neither prompt nor lookups count.")] = 128,
     policy: Annotated[
-        NoMatch, typer.Option(help="Where the base has no match. abstain: take the call back. unknown: say so.")
+        NoMatch,
+        typer.Option(
+            help="Where the base has no match. abstain: take the call back. unknown: say so. nearest: take the nearest "
+            "fact, however far. retry: have another query written, twice at most."
+        ),
     ] = NoMatch.abstain,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token; above it, sample.")] = 0.0,
     top_k: Annotated[int | None, typer.Option(help="Sample among the k likeliest tokens.")] = None,
     top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens that together reach p.")] = 1.0,
+    min_p: Annotated[float, typer.Option(help="Only tokens at least this share as likely as the likeliest.")] = 0.0,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1: make what the text has unlikelier.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the sampling.")] = 0,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End the text before this; may be given several times.")
+    ] = None,
+    max_lookups: Annotated[int, typer.Option(min=0, help="Lookups at most.")] = 64,
+    constrained: Annotated[
+        bool, typer.Option("--constrained", help="Ask only for entities and relations that the base has.")
+    ] = False,
     stream: Annotated[bool, typer.Option("--stream", help="Print text as it comes.")] = False,
     show_lookups: Annotated[bool, typer.Option("--show-lookups", help="Show what was asked and answered.")] = False,
     as_json: Json = False,
@@ -47,13 +62,21 @@ def generate(
     from lamlam.generate import LookupModel, Sampling
     from lamlam.kb import KnowledgeBase
 
-    sampling = Sampling(temperature, top_k, top_p, seed)
+    sampling = Sampling(temperature, top_k, top_p, seed, min_p, repetition_penalty)
+    options: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "max_lookups": max_lookups,
+        "policy": policy.value,
+        "sampling": sampling,
+        "stop": stop or (),
+        "constrained": constrained,
+    }
     with KnowledgeBase.open(kb) if kb else nullcontext() as base:
         lm = LookupModel.from_pretrained(model, base)
         if stream and not as_json:
-            _stream(lm, prompt, max_new_tokens, policy.value, sampling, show_lookups)
+            _stream(lm, prompt, show_lookups, options)
             return
-        [result] = lm.generate([prompt], max_new_tokens=max_new_tokens, policy=policy.value, sampling=sampling)
+        [result] = lm.generate([prompt], **options)
     if as_json:
         emit_json({"base": str(kb) if kb else None, "policy": policy.value, "seed": seed, **_as_json(result)})
         return
@@ -76,18 +99,16 @@ def print_generation(result: Generation, show_lookups: bool = False) -> None:
             console.print(f"  asked {escape(f'({call.entity}, {call.relation}) -> {answer}')} [dim]{call.outcome}[/]")
 
 
-def _stream(
-    lm: LookupModel, prompt: str, max_new_tokens: int, policy: Any, sampling: Sampling, show_lookups: bool
-) -> None:
-    from lamlam.generate import Asked, Text
+def _stream(lm: LookupModel, prompt: str, show_lookups: bool, options: dict[str, Any]) -> None:
+    from lamlam.generate import Answered, Asked, Text
 
     console.print(f"[dim]{escape(prompt)}[/]", end="")
-    for event in lm.stream(prompt, max_new_tokens=max_new_tokens, policy=policy, sampling=sampling):
+    for event in lm.stream(prompt, **options):
         if isinstance(event, Text):
             console.print(escape(event.text), end="")
         elif show_lookups and isinstance(event, Asked):
             console.print(f"[cyan]{escape(f'[{event.entity} | {event.relation} -> ')}[/]", end="")
-        elif show_lookups and not isinstance(event, Asked):
+        elif show_lookups and isinstance(event, Answered):
             console.print(f"[cyan]{escape(event.match.fact.value if event.match else 'no match')}][/]", end="")
     console.print()
 
@@ -109,6 +130,7 @@ def _as_json(result: Generation) -> dict[str, Any]:
             {
                 **entry._asdict(),
                 "match": {**entry.match._asdict(), "fact": entry.match.fact._asdict()} if entry.match else None,
+                "time": entry.time.isoformat() if entry.time else None,
             }
             for entry in getattr(result, name)
         ]

@@ -19,8 +19,7 @@ from lamlam.errors import LamlamError
 from lamlam.evaluate.bootstrap import ratio_interval
 from lamlam.evaluate.questions import read_rows
 from lamlam.evaluate.task import Definition, Example, Metric, Result, drawn, share
-from lamlam.generate import LookupModel
-from lamlam.generate.lookup_model import PolicyName
+from lamlam.generate import LookupModel, PolicyName
 from lamlam.kb.names import normalise
 
 VERSION = 1

@@ -15,8 +15,7 @@ from lamlam.evaluate.bootstrap import Interval
 from lamlam.evaluate.matching import contains, peer_lenient, strict
 from lamlam.evaluate.questions import AnyQuestion, accepted, check_questions, group_of
 from lamlam.evaluate.task import BASES, Breakdown, Chart, Definition, Example, Metric, Result, drawn, share
-from lamlam.generate import AnsweredCall, Generation, LookupModel
-from lamlam.generate.lookup_model import PolicyName
+from lamlam.generate import AnsweredCall, Generation, LookupModel, PolicyName
 from lamlam.kb.names import normalise
 
 VERSION = 2

@@ -14,8 +14,7 @@ from lamlam.evaluate.completion import complete
 from lamlam.evaluate.matching import first_answer, strict
 from lamlam.evaluate.questions import Question
 from lamlam.evaluate.task import BASES, Definition, Example, Result, drawn, share
-from lamlam.generate import LookupModel
-from lamlam.generate.lookup_model import PolicyName
+from lamlam.generate import LookupModel, PolicyName
 from lamlam.kb.names import normalise
 
 VERSION = 1

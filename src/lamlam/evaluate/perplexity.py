@@ -37,8 +37,7 @@ from lamlam.evaluate.bootstrap import Interval, ratio_interval
 from lamlam.evaluate.own_calls import with_own_calls
 from lamlam.evaluate.scoring import token_nlls, windowing
 from lamlam.evaluate.task import Chart, Definition, Metric, Result
-from lamlam.generate import LookupModel
-from lamlam.generate.decoder import Base
+from lamlam.generate import Base, LookupModel
 from lamlam.model import LookupTokenizer
 from lamlam.text import Document
 

@@ -1,22 +1,37 @@
-"""Decoding with lookups between tokens: batched, streaming, cited."""
+"""Decoding with lookups between tokens: batched, streaming, constrained, cited."""
 
-from lamlam.generate.decoder import Base, decode
-from lamlam.generate.lookup_model import POLICIES, Answered, LookupModel, Text
+from lamlam.generate.constraint import Constraint
+from lamlam.generate.engine import Base, Engine, Event, Request
+from lamlam.generate.lookup_model import Answered, LookupModel, Prompt, Text
+from lamlam.generate.policy import Policy, PolicyName, abstain, named_policy, nearest, retry, unknown
 from lamlam.generate.prose import AnsweredCall, Citation, Generation
-from lamlam.generate.row import Asked, Row
+from lamlam.generate.row import Asked, Retry, Row, State, Verdict
 from lamlam.generate.sampling import Sampling
 
 __all__ = [
-    "POLICIES",
     "Answered",
     "AnsweredCall",
     "Asked",
     "Base",
     "Citation",
+    "Constraint",
+    "Engine",
+    "Event",
     "Generation",
     "LookupModel",
+    "Policy",
+    "PolicyName",
+    "Prompt",
+    "Request",
+    "Retry",
     "Row",
     "Sampling",
+    "State",
     "Text",
-    "decode",
+    "Verdict",
+    "abstain",
+    "named_policy",
+    "nearest",
+    "retry",
+    "unknown",
 ]

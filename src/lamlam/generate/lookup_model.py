@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import torch
 
 from lamlam.errors import LamlamError
-from lamlam.generate.decoder import Base, Policy, decode
+from lamlam.generate.constraint import Constraint
+from lamlam.generate.engine import Base, Engine, Event, Request
+from lamlam.generate.policy import Policy, PolicyName, named_policy
 from lamlam.generate.prose import Generation, certain_text, generation
 from lamlam.generate.row import Asked, Row
 from lamlam.generate.sampling import Sampling
 from lamlam.kb import Match
 from lamlam.model import LookupTokenizer, load_model
 
-UNKNOWN = "unknown"
-"""What the policy `unknown` puts in where the base has no match (paper, "Inference")."""
+Prompt = str | Sequence[int]
+"""Plain text, or token ids, which may hold calls and end within the query of one."""
 
-
-def _abstain(asked: Asked, match: Match | None) -> str | None:
-    return match.fact.value if match else None
-
-
-def _unknown(asked: Asked, match: Match | None) -> str | None:
-    return match.fact.value if match else UNKNOWN
-
-
-POLICIES: dict[str, Policy] = {"abstain": _abstain, "unknown": _unknown}
-"""What happens when nothing matches. abstain: the call is taken back and the text goes on without it; unknown: the word
-"unknown" is put in."""
-PolicyName = Literal["abstain", "unknown"]
+_MOST_CHARACTERS = 64
+"""For a token of the window: a prompt with more is not tokenised in order to find out that it is too long."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +38,22 @@ class Text:
 
 @dataclass(frozen=True)
 class Answered:
-    """The base's answer to the `Asked` before it; None where it has none."""
+    """The base's answer to the `Asked` before it, or what the policy took for one; None where there is none."""
 
     match: Match | None
 
 
 class LookupModel:
-    """A causal LM with lookup tokens, and the base that it asks; `kb=None` switches lookups off."""
+    """A causal LM with lookup tokens, and the base that it asks; `kb=None` switches lookups off.
+
+    Generations and streams that run at the same time, from one thread or several, share one running batch.
+    """
 
     def __init__(self, model: Any, tokenizer: LookupTokenizer, kb: Base | None) -> None:
         self.model, self.tokenizer, self.kb = model, tokenizer, kb
+        self._engines: dict[bool, Engine] = {}  # by whether queries are constrained
+        self._news: dict[Request, deque[Event]] = {}
+        self._lock = threading.Lock()
 
     @classmethod
     def from_pretrained(
@@ -66,64 +66,136 @@ class LookupModel:
 
     def generate(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         *,
         max_new_tokens: int = 128,
         max_lookups: int = 64,
-        policy: PolicyName = "abstain",
+        policy: PolicyName | Policy = "abstain",
         sampling: Sampling | None = None,
+        stop: str | Sequence[str] = (),
+        constrained: bool = False,
         batch_size: int = 64,
     ) -> list[Generation]:
-        """Continue each prompt, looking facts up on the way.
+        """Continue each prompt, looking facts up on the way; `batch_size` at once, each as soon as there is room.
 
-        `max_new_tokens` counts what a reader sees: text, neither prompt nor calls. LamlamError for a prompt that does
-        not fit into the model's window.
+        `max_new_tokens` counts what a reader sees: text, neither prompt nor calls. `policy`: what happens where nothing
+        matches, by name or a function. `stop`: the text ends before any of these. `constrained`: ask only for entities
+        and relations that the base has. LamlamError for a prompt that does not fit into the model's window, and for
+        whatever makes the base fail meanwhile.
         """
         if isinstance(prompts, str):
             raise LamlamError("generate takes a list of prompts: write generate([prompt])")
-        generations: list[Generation] = []
-        for first in range(0, len(prompts), batch_size):
-            some = prompts[first : first + batch_size]
-            rows = [self.row(prompt, max_new_tokens, max_lookups) for prompt in some]
-            for _ in decode(self.model, self.tokenizer, self.kb, rows, _policy(policy), sampling or Sampling()):
-                pass
-            generations += [generation(prompt, row) for prompt, row in zip(some, rows, strict=True)]
-        return generations
+        if batch_size < 1:
+            raise LamlamError(f"a batch of {batch_size} runs nothing: batch_size has to be at least 1")
+        sampling = sampling or Sampling()
+        rows = [self.row(prompt, max_new_tokens, max_lookups, stop) for prompt in prompts]
+        chosen = named_policy(policy, self.kb)
+        requests = [Request(row, chosen, sampling, sampling.seed + number) for number, row in enumerate(rows)]
+        with self._running(requests, min(batch_size, len(requests)), constrained) as engine:
+            while any(request.row.finish is None for request in requests):
+                self._step(engine)
+                _raise_first(requests)
+        return [generation(self._as_text(prompt), row) for prompt, row in zip(prompts, rows, strict=True)]
 
     def stream(
         self,
-        prompt: str,
+        prompt: Prompt,
         *,
         max_new_tokens: int = 128,
         max_lookups: int = 64,
-        policy: PolicyName = "abstain",
+        policy: PolicyName | Policy = "abstain",
         sampling: Sampling | None = None,
-    ) -> Iterator[Text | Asked | Answered]:
-        """Continue one prompt, yielding text as soon as it is certain, each question, and its answer."""
-        row = self.row(prompt, max_new_tokens, max_lookups)
+        stop: str | Sequence[str] = (),
+        constrained: bool = False,
+    ) -> Iterator[Text | Asked | Answered | Generation]:
+        """Continue one prompt, yielding text as soon as it is certain, each question, and its answer, in order; last
+        the whole as a Generation, with its citations."""
+        sampling = sampling or Sampling()
+        row = self.row(prompt, max_new_tokens, max_lookups, stop)
+        request = Request(row, named_policy(policy, self.kb), sampling, sampling.seed, told=True)
         told = 0
-        for event in decode(self.model, self.tokenizer, self.kb, [row], _policy(policy), sampling or Sampling()):
-            if event.asked:
-                yield event.asked
-                yield Answered(event.match)
-                continue
-            certain = certain_text(row)
-            if len(certain) > told:
-                yield Text(certain[told:])
-                told = len(certain)
+        with self._running([request], 1, constrained) as engine:
+            news = self._news[request]
+            while row.finish is None or news:
+                if not news:
+                    self._step(engine)
+                    continue
+                event = news.popleft()
+                if event.kind == "answered" and event.asked is not None:
+                    yield event.asked
+                    yield Answered(event.match)
+                    continue
+                certain = certain_text(row)
+                if len(certain) > told:
+                    yield Text(certain[told:])
+                    told = len(certain)
+                _raise_first([request])
+        yield generation(self._as_text(prompt), row)
 
-    def row(self, prompt: str, max_new_tokens: int, max_lookups: int) -> Row:
-        """The prompt as a row for `decode`; LamlamError where it does not fit into the model's window."""
-        ids = self.tokenizer.encode_text(prompt)
+    def row(self, prompt: Prompt, max_new_tokens: int, max_lookups: int, stop: str | Sequence[str] = ()) -> Row:
+        """The prompt as a row for an engine; LamlamError where it does not fit into the model's window."""
         window = int(self.model.config.max_position_embeddings)
-        if len(ids) + 1 >= window:
-            raise LamlamError(
-                f"the prompt has {len(ids)} tokens, the model's window {window}: shorten it by {len(ids) + 2 - window}"
-            )
-        return Row(self.tokenizer, ids, max_new_tokens, max_lookups if self.kb is not None else 0, window)
+        if isinstance(prompt, str):
+            if len(prompt) > _MOST_CHARACTERS * window:
+                raise LamlamError(
+                    f"the prompt has {len(prompt):,} characters, more than the model's window of {window} tokens holds"
+                )
+            ids = self.tokenizer.encode_text(prompt)
+        else:
+            ids = [int(token) for token in prompt]
+            if any(not 0 <= token < len(self.tokenizer) for token in ids):
+                raise LamlamError(f"the prompt has token ids outside the tokenizer's {len(self.tokenizer)}")
+        stops = (stop,) if isinstance(stop, str) else tuple(stop)
+        if any(not text for text in stops):
+            raise LamlamError("an empty stop string stands everywhere; leave it out")
+        lookups = max_lookups if self.kb is not None else 0
+        return Row(self.tokenizer, ids, max_new_tokens, lookups, window, stop=stops)
+
+    def engine(self, slots: int, constrained: bool = False) -> Engine:
+        """The engine that runs this model's requests; a larger one is made where `slots` are more than it has, unless
+        it is in the middle of something."""
+        engine = self._engines.get(constrained)
+        if engine is None or (engine.slots < slots and engine.idle) or engine.base is not self.kb:
+            size = 1 << (slots - 1).bit_length()
+            self._engines.pop(constrained, None)  # its memory first
+            constraint = self._constraint() if constrained else None
+            engine = Engine(self.model, self.tokenizer, self.kb, slots=size, constraint=constraint)
+            self._engines[constrained] = engine
+        return engine
+
+    def _constraint(self) -> Constraint:
+        if not hasattr(self.kb, "prefix_index"):
+            raise LamlamError("constrained decoding needs a base with a prefix index, such as a KnowledgeBase")
+        return cast(Constraint, cast(Any, self.kb).prefix_index(self.tokenizer))
+
+    @contextmanager
+    def _running(self, requests: list[Request], slots: int, constrained: bool) -> Iterator[Engine]:
+        """The engine, with these requests in it for as long as the context lasts."""
+        with self._lock:
+            engine = self.engine(max(slots, 1), constrained)
+            for request in requests:
+                self._news[request] = deque()
+                engine.add(request)
+        try:
+            yield engine
+        finally:
+            with self._lock:
+                for request in requests:
+                    engine.cancel(request)
+                    del self._news[request]
+
+    def _step(self, engine: Engine) -> None:
+        with self._lock:
+            for event in engine.step():
+                if event.request in self._news:
+                    self._news[event.request].append(event)
+
+    def _as_text(self, prompt: Prompt) -> str:
+        return prompt if isinstance(prompt, str) else self.tokenizer.decode_piece(list(prompt))
 
 
-def _policy(name: PolicyName) -> Policy:
-    if name not in POLICIES:
-        raise LamlamError(f"no policy {name!r}: choose {' or '.join(POLICIES)}")
-    return POLICIES[name]
+def _raise_first(requests: Sequence[Request]) -> None:
+    """Raise what made a request fail; a base's own errors are LamlamErrors."""
+    for request in requests:
+        if request.error is not None:
+            raise request.error

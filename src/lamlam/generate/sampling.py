@@ -1,18 +1,23 @@
-"""How the next token is chosen from logits."""
+"""What a user says about how the next token is chosen, and where its randomness comes from."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-import torch
-
 from lamlam.errors import LamlamError
+
+_MASK = 2**64 - 1
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """`temperature` 0 is greedy. `top_k` keeps the k likeliest tokens; `top_p` the likeliest that together reach p.
+    """`temperature` 0 is greedy. `top_k` keeps the k likeliest tokens; `top_p` the likeliest that together reach p;
+    `min_p` those at least that share as likely as the likeliest. Tokens that are equally likely stay or go together.
+
+    `repetition_penalty` (Keskar et al. 2019) divides the positive logits, and multiplies the negative ones, of tokens
+    that the text has already: those a reader sees, the prompt included. It leaves calls alone: within one nothing is
+    penalised, and what stands in one does not count.
 
     `seed`: row `i` of a call to generate draws from seed + i, so its text does not depend on the rest of its batch.
     """
@@ -21,6 +26,8 @@ class Sampling:
     top_k: int | None = None
     top_p: float = 1.0
     seed: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
@@ -29,26 +36,31 @@ class Sampling:
             )
         if not 0 < self.top_p <= 1:
             raise LamlamError(f"top_p {self.top_p} is not between 0 and 1")
+        if not 0 <= self.min_p <= 1:
+            raise LamlamError(f"min_p {self.min_p} is not between 0 and 1")
         if self.top_k is not None and self.top_k < 1:
             raise LamlamError(f"top_k {self.top_k} keeps no token: it has to be at least 1")
+        if not 0 < self.repetition_penalty < math.inf:
+            raise LamlamError(f"repetition_penalty {self.repetition_penalty} is not a number above 0; 1 is none")
 
-    def generators(self, rows: int) -> list[torch.Generator]:
-        """One random generator a row, on the CPU."""
-        return [torch.Generator().manual_seed(self.seed + row) for row in range(rows)]
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is taken, without chance."""
+        return self.temperature == 0
 
-    def choose(self, logits: torch.Tensor, generators: list[torch.Generator]) -> list[int]:
-        """The next token of each row. `logits`: shape (rows, vocabulary), −inf where a token is banned."""
-        if self.temperature == 0:
-            return [int(token) for token in logits.argmax(dim=-1)]
-        probabilities = torch.softmax(logits.float() / self.temperature, dim=-1).cpu()
-        likeliest, tokens = probabilities.sort(dim=-1, descending=True)
-        if self.top_k is not None:
-            likeliest[:, self.top_k :] = 0
-        if self.top_p < 1:
-            before = likeliest.cumsum(dim=-1) - likeliest
-            likeliest[before >= self.top_p * likeliest.sum(dim=-1, keepdim=True)] = 0
-        # Drawn in the vocabulary's order: rounding, which differs with the batch, swaps neighbours of the other one.
-        kept = probabilities.scatter(1, tokens, likeliest)
-        return [
-            int(torch.multinomial(row, 1, generator=generator)) for row, generator in zip(kept, generators, strict=True)
-        ]
+
+def uniform(seed: int, draw: int) -> float:
+    """Draw number `draw` of a row with this seed: 32 random bits as a number in [0, 1).
+
+    A hash of the two (the finalizer of SplitMix64, Steele et al. 2014), so that no generator has a state that a batch
+    could disturb.
+    """
+    mixed = _mixed(_mixed(seed & _MASK) ^ (draw & _MASK))
+    return (mixed >> 32) / 2**32
+
+
+def _mixed(number: int) -> int:
+    number = (number + 0x9E3779B97F4A7C15) & _MASK
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
+    return number ^ (number >> 31)

@@ -87,7 +87,7 @@ class LookupTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The characters of `ids`; lookup tokens and the end of text come out as their names."""
-        return str(self.hf.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        return str(self.hf.backend_tokenizer.decode(list(ids), skip_special_tokens=False))
 
     def decode_piece(self, ids: Sequence[int]) -> str:
         """The characters of `ids` as they stand after other tokens: a space at their start is kept."""

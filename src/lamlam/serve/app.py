@@ -116,7 +116,7 @@ def _choice(index: int, text: str, finished: Finished | None) -> dict[str, Any]:
     generation = finished.generation
     return {
         **choice,
-        "finish_reason": "stop" if generation.finish == "end" else "length",
+        "finish_reason": "stop" if generation.finish in ("end", "stop") else "length",
         "citations": [citation_json(citation) for citation in generation.citations],
         "calls": [call_json(call) for call in generation.calls],
     }

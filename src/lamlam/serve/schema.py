@@ -16,6 +16,8 @@ MAX_TOKENS = 8192
 _DEFAULT_TOKENS = 16  # OpenAI's
 
 Prompt = Annotated[str, Field(max_length=MAX_CHARACTERS)]
+MAX_STOPS = 4  # OpenAI's
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class StreamOptions(BaseModel):
@@ -44,7 +46,7 @@ class CompletionRequest(BaseModel):
     best_of: int | None = None
     echo: bool | None = None
     logprobs: int | None = None
-    stop: str | list[str] | None = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
     suffix: str | None = None
 
     @field_validator("n", "best_of")
@@ -54,7 +56,7 @@ class CompletionRequest(BaseModel):
             raise ValueError("this server gives one completion a prompt; send the prompt several times instead")
         return value
 
-    @field_validator("echo", "logprobs", "stop", "suffix")
+    @field_validator("echo", "logprobs", "suffix")
     @classmethod
     def _nothing(cls, value: Any) -> Any:
         if value not in (None, False, "", []):
@@ -87,7 +89,8 @@ def fact_json(match: Match) -> dict[str, Any]:
 
 def citation_json(citation: Citation) -> dict[str, Any]:
     """Characters `start` to `end` of the choice's text, and the fact that they state."""
-    return {"start": citation.start, "end": citation.end, **fact_json(citation.match)}
+    time = citation.time.isoformat() if citation.time else None
+    return {"start": citation.start, "end": citation.end, "time": time, **fact_json(citation.match)}
 
 
 def call_json(call: AnsweredCall) -> dict[str, Any]:
@@ -98,5 +101,6 @@ def call_json(call: AnsweredCall) -> dict[str, Any]:
         "relation": call.relation,
         "outcome": call.outcome,
         "span": call.span,
+        "time": call.time.isoformat() if call.time else None,
         "match": None if call.match is None else fact_json(call.match),
     }
