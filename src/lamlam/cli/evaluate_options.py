@@ -11,14 +11,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from lamlam.cli.terminal import Json, console, emit_json, say
+from lamlam.cli.terminal import console, emit_json, say
 from lamlam.errors import LamlamError
 from lamlam.kb import KnowledgeBase
 
 if TYPE_CHECKING:
     from lamlam.evaluate import Result
-
-__all__ = ["Json", "Kb", "Limit", "Model", "Name", "Out", "Policy", "Seed"]
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The model: a checkpoint folder.", show_default=False)]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only so many, for a quick look.")]

@@ -21,7 +21,7 @@ from lamlam.evaluate.completion import first_calls
 from lamlam.evaluate.matching import contains, strict
 from lamlam.evaluate.oracle import temporary_base
 from lamlam.evaluate.questions import AnyQuestion, check_questions
-from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Metric, Result, drawn, share
+from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Metric, Result, right_and_wrong, share
 from lamlam.evaluate.topologies import TOPOLOGIES, surround
 from lamlam.generate import Generation, LookupModel, Sampling
 from lamlam.kb import KnowledgeBase
@@ -227,9 +227,8 @@ def _result(
         for name, each in said.items()
     ]
     shown = {what: [(row[0], row[2 + i]) for row in rows] for i, what in ((0, "deleted value"), (2, "decoy"))}
-    pairs = list(zip(targets, said["DEL-ON"], strict=True))
-    kept = [(target, one) for target, one in pairs if one.given]
-    chosen = [(True, drawn([p for p in pairs if not p[1].given], seed)), (False, drawn(kept, seed))]
+    shown_to = zip(targets, said["DEL-ON"], strict=True)
+    examples = [Example(not one.given, t.prompt, f"not {t.value}", one.text, one.way) for t, one in shown_to]
     return Result(
         Definition(
             "audit", VERSION, data, f"topology {topology}", f"as in the file; begging: {' | '.join(BEGGING)}",
@@ -244,6 +243,6 @@ def _result(
             Breakdown("from which neighbour", ("asked → answered", "times"), [[*one] for one in ways.most_common(20)]),
         ],
         [Chart(f"{topology}: values given", "bars", "", "share", shown)],
-        [Example(ok, t.prompt, f"not {t.value}", one.text, one.way) for ok, some in chosen for t, one in some],
+        right_and_wrong(examples, seed),
         [f"{len(targets):,} facts forgotten, {deleted:,} rows gone with their closures."],
     )  # fmt: skip

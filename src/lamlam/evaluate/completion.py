@@ -14,7 +14,7 @@ from typing import Any
 from lamlam.evaluate.bootstrap import Interval
 from lamlam.evaluate.matching import contains, peer_lenient, strict
 from lamlam.evaluate.questions import AnyQuestion, accepted, check_questions, group_of
-from lamlam.evaluate.task import BASES, Breakdown, Chart, Definition, Example, Metric, Result, drawn, share
+from lamlam.evaluate.task import BASES, Breakdown, Chart, Definition, Example, Metric, Result, right_and_wrong, share
 from lamlam.generate import AnsweredCall, Generation, LookupModel, PolicyName
 from lamlam.kb.names import normalise
 
@@ -180,12 +180,11 @@ def measure_completion(
         for group, some in sorted(groups.items())
     ]
     chart = Chart("strict, by group", "bars", "", "share", {"strict": [(row[0], row[2]) for row in rows]})
-    chosen = [drawn([a for a in done.answers if a.right is which], seed) for which in (True, False)]
     return Result(
         definition, model, done.base, policy, done.metrics(), time.monotonic() - began,
         [Breakdown("by group", ("group", "questions", "strict", "peer's lenient", "contains"), rows)] if rows else (),
         [chart] if 1 < len(rows) <= 24 else (),
-        [answer.example() for some in chosen for answer in some],
+        right_and_wrong((answer.example() for answer in done.answers), seed),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from itertools import combinations
 from lamlam.evaluate.completion import complete
 from lamlam.evaluate.matching import first_answer, strict
 from lamlam.evaluate.questions import Question
-from lamlam.evaluate.task import BASES, Definition, Example, Result, drawn, share
+from lamlam.evaluate.task import BASES, Definition, Example, Result, right_and_wrong, share
 from lamlam.generate import LookupModel, PolicyName
 from lamlam.kb.names import normalise
 
@@ -51,7 +51,6 @@ def measure_consistency(
         accurate.append(sum(answer.right for answer in mine) / len(mine))
         always.append(float(all(answer.right for answer in mine)))
         examples.append(Example(all(pairs), questions[0].prompt, questions[0].value, " | ".join(said)))
-    chosen = [drawn([e for e in examples if e.right is which], seed) for which in (True, False)]
     return Result(
         Definition(
             "consistency", VERSION, data, "facts with at least two paraphrases", "each pattern up to the object",
@@ -66,7 +65,7 @@ def measure_consistency(
             "consistent and right": share(always, seed),
         },
         time.monotonic() - began,
-        examples=[example for some in chosen for example in some],
+        examples=right_and_wrong(examples, seed),
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from lamlam.evaluate.matching import first_answer, strict
 from lamlam.evaluate.oracle import temporary_base
 from lamlam.evaluate.probability import answer_scores
 from lamlam.evaluate.questions import read_rows
-from lamlam.evaluate.task import Definition, Example, Metric, Result, drawn, share
+from lamlam.evaluate.task import Definition, Example, Metric, Result, right_and_wrong, share
 from lamlam.generate import LookupModel
 from lamlam.kb import KnowledgeBase
 from lamlam.text import Document
@@ -208,7 +208,6 @@ def _result(
         return sum(values) / len(values)
 
     known = [one.took for one in measured if one.known]
-    chosen = [drawn([one for one in measured if one.took is which], seed) for which in (True, False)]
     return Result(
         Definition(
             "editing", VERSION, data, "edits, paraphrases, prompts about something else", "as in the file",
@@ -227,6 +226,6 @@ def _result(
             "an edit takes": Metric(mean([one.seconds for one in measured]), n=len(measured), unit="seconds"),
         },
         time.monotonic() - began,
-        examples=[Example(m.took, m.edit.prompt, m.edit.new, m.said, m.key) for some in chosen for m in some],
+        examples=right_and_wrong((Example(m.took, m.edit.prompt, m.edit.new, m.said, m.key) for m in measured), seed),
         notes=[note],
     )  # fmt: skip

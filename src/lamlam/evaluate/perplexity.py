@@ -35,10 +35,9 @@ from lamlam.corpus import encode_document
 from lamlam.errors import LamlamError
 from lamlam.evaluate.bootstrap import Interval, ratio_interval
 from lamlam.evaluate.own_calls import with_own_calls
-from lamlam.evaluate.scoring import token_nlls, windowing
+from lamlam.evaluate.scoring import in_query, token_nlls, windowing
 from lamlam.evaluate.task import Chart, Definition, Metric, Result
 from lamlam.generate import Base, LookupModel
-from lamlam.model import LookupTokenizer
 from lamlam.text import Document
 
 VERSION = 2
@@ -224,7 +223,7 @@ def _score(
     for number, document in enumerate(documents):
         nll = with_calls.get(number, alone[number])
         trained = np.array(marked[number].trained)
-        query = _in_query(marked[number].ids, lm.tokenizer)
+        query = in_query(marked[number].ids, lm.tokenizer)
         scores.add("static" if gold else f"dynamic {base}", float(nll[trained & ~query].sum()))
         if gold:
             scores.add("normalized", float(nll[trained].sum()))
@@ -232,15 +231,3 @@ def _score(
             scores.counts["text_tokens"] += int((trained & ~query).sum())
             scores.counts["query_tokens"] += int(query.sum())
             scores.counts["given_tokens"] += int((~trained).sum())
-
-
-def _in_query(ids: Sequence[int], tokenizer: LookupTokenizer) -> npt.NDArray[np.bool_]:
-    """Which tokens of an encoded document are queries: from each entity token to the return token, both included.
-
-    Those ids never come from a text, where their look-alikes are encoded as ordinary characters.
-    """
-    tokens = np.array(ids)
-    opened = (tokens == tokenizer.entity_id).cumsum()
-    closed = (tokens == tokenizer.return_id).cumsum()
-    result: npt.NDArray[np.bool_] = (opened > closed) | (tokens == tokenizer.return_id)
-    return result

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from lamlam.corpus import encode_document
 from lamlam.evaluate.own_calls import likeliest_tokens, with_own_calls
-from lamlam.evaluate.scoring import token_nlls, windowing
+from lamlam.evaluate.scoring import in_query, token_nlls, windowing
 from lamlam.generate import LookupModel
 from lamlam.text import Document
 
@@ -59,7 +58,7 @@ def text_scores(
     likeliest = likeliest_tokens(lm.model, [sequence[:room] for sequence in sequences]) if greedy and texts else None
     scores = []
     for i, (one, nll) in enumerate(zip(encoded, nlls, strict=True)):
-        scored = scored_text(one.ids[:-1], one.trained[:-1], lm)
+        scored = np.array(one.trained[:-1], bool) & ~in_query(one.ids[:-1], lm.tokenizer)
         # Tokenizers cut words at their spaces: where the answer begins with one, so does its first token.
         scored[: len(lm.tokenizer.encode_text(texts[i][: starts[i]]))] = False
         best = None
@@ -68,14 +67,3 @@ def text_scores(
             best = len(same) == len(scored) and bool(same[scored].all())
         scores.append(AnswerScore(float(nll[scored].sum()), int(scored.sum()), hits[i], best))
     return scores
-
-
-def scored_text(
-    ids: Sequence[int], trained: Sequence[bool], lm: LookupModel
-) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which tokens of an encoded document are text: neither of a query nor of what the base wrote."""
-    tokens = np.array(ids)
-    opened = (tokens == lm.tokenizer.entity_id).cumsum()
-    closed = (tokens == lm.tokenizer.return_id).cumsum()
-    text: npt.NDArray[np.bool_] = np.array(trained, bool) & (opened == closed) & (tokens != lm.tokenizer.return_id)
-    return text

@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from lamlam.errors import LamlamError
+from lamlam.model import LookupTokenizer
 
 
 class Windowing(NamedTuple):
@@ -73,6 +74,18 @@ def token_nlls(
         for row, (number, begin, end, first) in enumerate(batch):
             nlls[number][first - 1 : end] = losses[row, first - 1 - begin : end - begin]
     return nlls
+
+
+def in_query(ids: Sequence[int], tokenizer: LookupTokenizer) -> npt.NDArray[np.bool_]:
+    """Which tokens of an encoded document are queries: from each entity token to the return token, both included.
+
+    Those ids never come from a text, where their look-alikes are encoded as ordinary characters.
+    """
+    tokens = np.array(ids)
+    opened = (tokens == tokenizer.entity_id).cumsum()
+    closed = (tokens == tokenizer.return_id).cumsum()
+    result: npt.NDArray[np.bool_] = (opened > closed) | (tokens == tokenizer.return_id)
+    return result
 
 
 def _cut(number: int, length: int, windows: Windowing) -> Iterator[_Window]:

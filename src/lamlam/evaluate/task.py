@@ -163,6 +163,12 @@ def drawn(items: Sequence[Item], seed: int, count: int = EXAMPLES) -> list[Item]
     return Random(seed).sample(list(items), min(count, len(items)))
 
 
+def right_and_wrong(examples: Iterable[Example], seed: int) -> list[Example]:
+    """Some of the right ones and some of the wrong ones, drawn at random."""
+    every = list(examples)
+    return [one for which in (True, False) for one in drawn([e for e in every if e.right is which], seed)]
+
+
 def write_result(result: Result, folder: Path) -> Path:
     """Write a result into a folder of results, in place of an older one of the same name."""
     path = folder / f"{result.name}.json"
