@@ -77,6 +77,49 @@ def test_the_index_finds_the_spellings_of_a_name(kb, query, name):
     assert kb.candidates(query)[0].name == name
 
 
+@pytest.mark.parametrize(
+    ("query", "name", "how"),
+    [
+        ("ANTONIN DVORAK", "Antonín Dvořák", "normalised"),
+        ("Antonín_Dvořák", "Antonín Dvořák", "normalised"),
+        ("Beatles", "The Beatles", "normalised"),
+        ("The Rio de Janeiro", "Rio de Janeiro", "normalised"),
+        ("thomas macdonald paterson", "Thomas Macdonald-Paterson", "normalised"),
+        ("Antonin_Dvorrak", "Antonín Dvořák", "fuzzy"),
+        ("Dvořák, Antonín", "Antonín Dvořák", "fuzzy"),
+        ("Dvorak, Antonin", "Antonín Dvořák", "fuzzy"),
+        ("Paterson, Thomas Macdonald", "Thomas Macdonald-Paterson", "fuzzy"),
+        ("Antonín Leopold Dvořák", "Antonín Dvořák", "fuzzy"),
+        ("Antonín Dvořák", "Antonín Leopold Dvořák", "fuzzy"),
+        ("A. Leopold Dvořák", "Antonín Leopold Dvořák", "fuzzy"),
+        ("Saturn", "Saturn (planet)", "fuzzy"),
+        ("saturn_(planet)", "Saturn (planet)", "normalised"),
+    ],
+)
+def test_by_which_stage_a_spelling_is_found(kb, query, name, how):
+    kb.add([Fact(name, "Known For", "v"), Fact("Antonio Vivaldi", "Known For", "w"), Fact("Thomas Mann", "R", "w")])
+    match = kb.lookup(query, "Known For")
+    assert (match.fact.entity, match.how) == (name, f"{how} entity, exact relation")
+    assert 0.5 <= match.score < 1
+
+
+@pytest.mark.parametrize(
+    ("query", "one", "other"),
+    [
+        ("J. Smithson", "James Smithson", "Joseph Smithson"),
+        ("Mercury", "Mercury (planet)", "Mercury (element)"),
+        ("Thomas Paterson", "Thomas Edward Paterson", "Thomas Edwin Paterson"),
+        ("Jon Smithsen", "Jon Smithson", "Jon Smithsan"),
+    ],
+)
+def test_names_that_two_others_may_mean_are_left_alone(kb, query, one, other):
+    kb.add([Fact(one, "Job", "v"), Fact(other, "Job", "w")])
+    assert kb.lookup(query, "Job") is None
+    resolved = kb.resolve(query)
+    assert resolved.why == "several that cannot be told apart"
+    assert {candidate.name for candidate in resolved.candidates[:2]} == {one, other}
+
+
 def test_two_equally_near_are_not_told_apart(kb):
     kb.add([Fact("John Fitzgerald Kennedy", "Job", "president"), Fact("John Francis Kennedy", "Job", "baker")])
     assert kb.lookup("John F. Kennedy", "Job") is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lamlam.kb import reading
 from lamlam.kb.fact import Fact
 from lamlam.kb.postgres_session import Session
 from lamlam.kb.store import Named
@@ -94,17 +95,8 @@ RELATIONS_EVER = """
 NORMALISED = "SELECT id, name FROM normalised JOIN entities ON id = entity WHERE hash = ? ORDER BY name"
 NAMES = "SELECT id, name FROM entities WHERE id > ? ORDER BY id LIMIT 50000"
 COUNTS = {
+    **reading.COUNTS,
     "facts": "SELECT coalesce(sum(facts), 0)::BIGINT FROM relations",
-    "entities": "SELECT count(*) FROM entities",
-    "relations": "SELECT count(*) FROM relations",
-    "values": "SELECT count(*) FROM texts",
-    "aliases": "SELECT count(*) FROM aliases WHERE ended IS NULL",
-    "synonyms": "SELECT count(*) FROM synonyms WHERE ended IS NULL",
-    "sources": "SELECT count(*) FROM sources",
-    "past": "SELECT count(*) FROM past",
-    "transactions": "SELECT count(*) FROM transactions",
-    "snapshots": "SELECT count(*) FROM snapshots",
-    "forgotten": "SELECT count(*) FROM tombstones",
     "bytes": "SELECT sum(pg_total_relation_size(oid))::BIGINT FROM pg_class WHERE relkind = 'r'"
     " AND relnamespace = current_schema::regnamespace",
 }

@@ -51,6 +51,23 @@ _RELATIONS_KEPT = 100_000
 _PAGE = 500  # rows at a time, so that no cursor stays open while others write
 
 
+COUNTS = {
+    "facts": "SELECT coalesce(sum(facts), 0) FROM relations",
+    "entities": "SELECT count(*) FROM entities",
+    "relations": "SELECT count(*) FROM relations",
+    "values": "SELECT count(*) FROM texts",
+    "aliases": "SELECT count(*) FROM aliases WHERE ended IS NULL",
+    "synonyms": "SELECT count(*) FROM synonyms WHERE ended IS NULL",
+    "sources": "SELECT count(*) FROM sources",
+    "past": "SELECT count(*) FROM past",
+    "transactions": "SELECT count(*) FROM transactions",
+    "snapshots": "SELECT count(*) FROM snapshots",
+    "forgotten": "SELECT count(*) FROM tombstones",
+    "bytes": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+}
+"""What `stats` counts, in any store but for what `postgres_reading` says otherwise."""
+
+
 def closed_hash(normalised: str) -> int:
     """The hash under which a normalised name is filed; gaps between words do not matter ("F.C." and "FC")."""
     return crc32(normalised.replace(" ", "").encode())
@@ -180,21 +197,7 @@ def names_in_order(connection: sqlite3.Connection, after: str) -> list[Named]:
 
 def counts(connection: sqlite3.Connection) -> dict[str, int]:
     """How many there are of everything."""
-    queries = {
-        "facts": "SELECT coalesce(sum(facts), 0) FROM relations",
-        "entities": "SELECT count(*) FROM entities",
-        "relations": "SELECT count(*) FROM relations",
-        "values": "SELECT count(*) FROM texts",
-        "aliases": "SELECT count(*) FROM aliases WHERE ended IS NULL",
-        "synonyms": "SELECT count(*) FROM synonyms WHERE ended IS NULL",
-        "sources": "SELECT count(*) FROM sources",
-        "past": "SELECT count(*) FROM past",
-        "transactions": "SELECT count(*) FROM transactions",
-        "snapshots": "SELECT count(*) FROM snapshots",
-        "forgotten": "SELECT count(*) FROM tombstones",
-        "bytes": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-    }
-    return {what: connection.execute(query).fetchone()[0] for what, query in queries.items()}
+    return {what: connection.execute(query).fetchone()[0] for what, query in COUNTS.items()}
 
 
 def _declared_order(row: Sequence[Any]) -> tuple[int, int, str]:
