@@ -133,6 +133,28 @@ def test_case_alone_decides_between_two_that_are_otherwise_equal(kb):
     assert kb.lookup("Béyonce", "Job") is None
 
 
+@pytest.mark.parametrize(
+    ("query", "meant", "other"),
+    [
+        ("The_Miracle", "The Miracle", "Miracle"),
+        ("St_Matthew's_Church", "St Matthew's Church", "St. Matthew's Church"),
+        ("The Unforgivn", "The Unforgiven", "Unforgiven"),
+        ("Unforgivn", "Unforgiven", "The Unforgiven"),
+        ("Kick-Ays", "Kick-Ass", "Kick Ass"),
+    ],
+)
+def test_of_two_equal_but_for_how_they_are_written_the_one_written_so(kb, query, meant, other):
+    kb.add([Fact(meant, "Job", "v"), Fact(other, "Job", "w")])
+    assert kb.lookup(query, "Job").fact.entity == meant
+
+
+@pytest.mark.parametrize("query", ["FRENCH TOAST", "french toast", "french toasst"])
+def test_a_name_in_one_case_does_not_tell_case_apart(kb, query):
+    kb.add([Fact("French Toast", "Job", "v"), Fact("French toast", "Job", "w")])
+    assert kb.lookup(query, "Job") is None
+    assert kb.resolve(query).why == "several that cannot be told apart"
+
+
 def test_common_words_do_not_hide_a_name(kb, monkeypatch):
     monkeypatch.setattr("lamlam.kb.name_tables.MOST_POSTINGS", 20)
     kb.add(Fact(f"John Number{n}", "R", str(n)) for n in range(50))

@@ -94,7 +94,7 @@ def _candidates(arrays: NameArrays, words: list[str]) -> tuple[Uints, Array]:
             found.append(arrays.rows_of(word.exact))
             worth.append(word.weight)
         if word.alike:
-            found.append(np.unique(np.concatenate([arrays.rows_of(number) for number in word.alike])))
+            found.append(_once([arrays.rows_of(number) for number in word.alike]))
             worth.append(word.weight * _ALIKE)
     rows, weight = _summed(found, worth)
     for word in common:
@@ -151,6 +151,14 @@ def _directly(arrays: NameArrays, words: list[str], looked_up: list[_Word]) -> l
     return [rows[:COMPARED] for rows in found if len(rows)]
 
 
+def _once(parts: list[Uints]) -> Uints:
+    """The rows of all parts in order, each once. For so few, sorting takes a third of the time of `np.unique`."""
+    rows = np.sort(np.concatenate(parts))
+    first = np.ones(len(rows), np.bool_)
+    first[1:] = rows[1:] != rows[:-1]
+    return rows[first]
+
+
 def _summed(found: list[Uints], worth: list[float]) -> tuple[Uints, Array]:
     """All rows once, each with what the words it has are worth."""
     if not found:
@@ -163,7 +171,7 @@ def _intersection(arrays: NameArrays, common: list[_Word]) -> Uints:
     """Rows that have the two rarest of common words; where there is only one word, the shortest of its rows."""
     word = common[0]
     parts = [arrays.rows_of(number)[:MOST_INTERSECTED] for number in (word.exact, *word.alike) if number >= 0]
-    rows = parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts)[:MOST_INTERSECTED])
+    rows = parts[0] if len(parts) == 1 else _once([np.concatenate(parts)[:MOST_INTERSECTED]])
     if len(common) == 1:
         rows = rows[:ENOUGH]
         return rows[np.argsort(arrays.lengths(rows), kind="stable")[:COMPARED]]

@@ -18,8 +18,8 @@ _ACCENTS = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic; other 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŋ": "n"}
 )
-_NOT_A_WORD = re.compile(r"[\W_]+")
 _APOSTROPHES = re.compile("['’‘ʼ`´]")
+_ASCII_GAPS = {code: None if chr(code) in "'`" else " " for code in range(128) if not chr(code).isalnum()}
 _PARENTHESIS = re.compile(r"\s*\([^()]*\)\s*$")
 _TITLES = frozenset({
     "sir", "dame", "lord", "lady", "dr", "doctor", "prof", "professor", "mr", "mrs", "ms", "rev", "reverend", "saint",
@@ -46,7 +46,7 @@ def normalise(name: str) -> str:
         folded = unicodedata.normalize("NFC", folded)
     # Only \w survives below; a combining sign of, say, Devanagari is not \w, so marks are kept by hand.
     if folded.isascii():
-        words = _NOT_A_WORD.sub(" ", _APOSTROPHES.sub("", folded)).split()
+        words = folded.translate(_ASCII_GAPS).split()
     else:
         kept = "".join(
             char if char.isalnum() or unicodedata.category(char)[0] == "M" else _gap(char) for char in folded
@@ -59,6 +59,11 @@ def normalise(name: str) -> str:
         # An accent that stands alone, as in "¨", is all there is of its name.
         return " ".join(folded.split()) or " ".join(unicodedata.normalize("NFC", name).casefold().split())
     return " ".join(words)
+
+
+def without_accents(name: str) -> str:
+    """A name without the accents of Latin, Greek and Cyrillic letters."""
+    return name if name.isascii() else _ACCENTS.sub("", unicodedata.normalize("NFKD", name))
 
 
 def without_parenthesis(name: str) -> str | None:

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from rapidfuzz.distance import OSA
+
 from lamlam.kb import relation_embeddings
 from lamlam.kb.fact import Candidate
 from lamlam.kb.name_score import ALIAS, CASE, NORMALISED, differences, fitted, log_odds, score, spelling
-from lamlam.kb.names import LONGEST_FUZZY, normalise, unusable
+from lamlam.kb.names import LONGEST_FUZZY, normalise, unusable, without_accents
 from lamlam.kb.relation_embeddings import Similar
 from lamlam.kb.similarity import MARGIN, SYNONYM, THRESHOLD, relation_score, synonymous
 from lamlam.kb.store import Named, Store
@@ -47,7 +49,7 @@ def resolve_entity(store: Store, name: str) -> Found:
     ):
         if there := named(normalised):
             return _told_apart(name, how, score_of, there)
-    ranked = _near(store, name, normalised)
+    ranked = _one_of_equals(name, _near(store, name, normalised))
     why = _doubt(ranked, fitted().threshold, _too_near_names)
     return _best(ranked, why, lambda found: store.slides((normalised,), (normalise(found.name),)))
 
@@ -117,15 +119,42 @@ def _near(store: Store, name: str, normalised: str) -> list[Scored]:
 
 
 def _told_apart(name: str, how: str, likely: float, named: list[Named]) -> Found:
-    """The only one, or the only one that differs in nothing but case."""
+    """The only one, or the one that differs least as it is written."""
     if len(named) > 1:
-        same_case = [one for one in named if one.name.casefold() == name.casefold()]
-        if len(same_case) != 1:
+        as_written = _as_written(name, named) if how == "normalised" else _but_for_case(name, named)
+        if as_written is None:
             candidates = tuple(Candidate(one.name, likely, how) for one in named)
             return Found(None, likely, how, ALIKE, candidates)
-        named = same_case
+        named = [as_written]
     same = how == "normalised" and named[0].name.casefold() == name.casefold()
     return Found(named[0], CASE if same else likely, how)
+
+
+def _one_of_equals(name: str, ranked: list[Scored]) -> list[Scored]:
+    """Without the others of the best one's normalised form: "Unforgivn" is nearer to "Unforgiven" than with "The"."""
+    if len(ranked) < 2 or ranked[1][0] < ranked[0][0]:
+        return ranked
+    form = normalise(ranked[0][1].name)
+    equal = [named for likely, named in ranked if likely == ranked[0][0] and normalise(named.name) == form]
+    best = _as_written(name, equal) if len(equal) > 1 else None
+    return ranked if best is None else [one for one in ranked if one[1] == best or one[1] not in equal]
+
+
+def _as_written(name: str, named: list[Named]) -> Named | None:
+    """Of several with one normalised form the one that is written most like `name`, None where there are two."""
+    if (same := _but_for_case(name, named)) is not None:
+        return same
+    # A wrong accent says nothing about which is meant, and one case throughout nothing about which letters are large.
+    fold = str.casefold if name in (name.lower(), name.upper()) else str
+    written = fold(without_accents(name.replace("_", " ")))
+    apart = [OSA.distance(written, fold(without_accents(one.name))) for one in named]
+    return named[apart.index(min(apart))] if apart.count(min(apart)) == 1 else None
+
+
+def _but_for_case(name: str, named: list[Named]) -> Named | None:
+    written = name.replace("_", " ").casefold()
+    same = [one for one in named if one.name.replace("_", " ").casefold() == written]
+    return same[0] if len(same) == 1 else None
 
 
 def _doubt(ranked: list[Scored], threshold: float, too_near: Callable[[float, float], bool]) -> str:
