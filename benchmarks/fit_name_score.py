@@ -30,7 +30,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "lamlam" / "kb"
 QUERIES = 6000
 FURTHER_QUERIES = QUERIES // 6
-"""Of rarer ways. That there are fewer is a second look: as many as of the others cost typos 0.005 of the names found."""
+"""Of rarer ways. That they are fewer is a second look: as many as of the others cost 0.005 of the names found."""
 SIZES = (40_000, 0)
 LEAST_FOUND = 0.962
 """Of the tuning half, at every size; what is asked on the other half is 0.95."""
