@@ -3,7 +3,7 @@
 The words of the two are laid side by side, and every difference is counted by what it is worth as a sign of *another*
 name: slips of the hand (a doubled letter, two swapped) against what tells names apart in life (the first or last letter
 of a word, a letter of a short word, a misspelling that is itself a well-known word: Mario and Maria). A logistic
-regression weighs the counts; its constants lie in `name_score.json`, written by `benchmarks/resolution.py --fit`.
+regression weighs the counts; its constants lie in `name_score.json`, written by `benchmarks/fit_name_score.py`.
 Other numbers are other names, whatever else is equal: Apollo 11 and Apollo 12, Louis XIV and Louis XVI.
 """
 
