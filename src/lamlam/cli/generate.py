@@ -38,6 +38,9 @@ def generate(
             "fact, however far. retry: have another query written, twice at most."
         ),
     ] = NoMatch.abstain,
+    ask: Annotated[
+        str, typer.Option(help="Whether to ask at all: always, never, or as a fitted Thrust says (its folder).")
+    ] = "always",
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token; above it, sample.")] = 0.0,
     top_k: Annotated[int | None, typer.Option(help="Sample among the k likeliest tokens.")] = None,
     top_p: Annotated[float, typer.Option(help="Sample among the likeliest tokens that together reach p.")] = 1.0,
@@ -60,6 +63,7 @@ def generate(
     Example: `lamlam generate runs/demo/lmlm/model "Ada Lovelace was born on" --kb facts.db --show-lookups`
     """
     from lamlam.generate import LookupModel, Sampling
+    from lamlam.generate.thrust import Thrust
     from lamlam.kb import KnowledgeBase
 
     sampling = Sampling(temperature, top_k, top_p, seed, min_p, repetition_penalty)
@@ -70,6 +74,7 @@ def generate(
         "sampling": sampling,
         "stop": stop or (),
         "constrained": constrained,
+        "ask": ask if ask in ("always", "never") else Thrust.load(ask),
     }
     with KnowledgeBase.open(kb) if kb else nullcontext() as base:
         lm = LookupModel.from_pretrained(model, base)

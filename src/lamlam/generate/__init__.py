@@ -1,5 +1,6 @@
 """Decoding with lookups between tokens: batched, streaming, constrained, cited."""
 
+from lamlam.generate.ask import Ask, Asking
 from lamlam.generate.constraint import Constraint
 from lamlam.generate.engine import Base, Engine, Event, Request
 from lamlam.generate.lookup_model import Answered, LookupModel, Prompt, Text
@@ -11,7 +12,9 @@ from lamlam.generate.sampling import Sampling
 __all__ = [
     "Answered",
     "AnsweredCall",
+    "Ask",
     "Asked",
+    "Asking",
     "Base",
     "Citation",
     "Constraint",

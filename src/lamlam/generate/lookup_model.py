@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 
 from lamlam.errors import LamlamError
+from lamlam.generate.ask import Ask, who_asks
 from lamlam.generate.constraint import Constraint
 from lamlam.generate.engine import Base, Engine, Event, Request
 from lamlam.generate.policy import Policy, PolicyName, named_policy
@@ -74,13 +75,15 @@ class LookupModel:
         sampling: Sampling | None = None,
         stop: str | Sequence[str] = (),
         constrained: bool = False,
+        ask: Ask = "always",
         batch_size: int = 64,
     ) -> list[Generation]:
         """Continue each prompt, looking facts up on the way; `batch_size` at once, each as soon as there is room.
 
         `max_new_tokens` counts what a reader sees: text, neither prompt nor calls. `policy`: what happens where nothing
         matches, by name or a function. `stop`: the text ends before any of these. `constrained`: ask only for entities
-        and relations that the base has. LamlamError for a prompt that does not fit into the model's window, and for
+        and relations that the base has. `ask`: whether calls may be made at all, "always", "never", or as a fitted
+        `Thrust` decides for each prompt. LamlamError for a prompt that does not fit into the model's window, and for
         whatever makes the base fail meanwhile.
         """
         if isinstance(prompts, str):
@@ -89,6 +92,7 @@ class LookupModel:
             raise LamlamError(f"a batch of {batch_size} runs nothing: batch_size has to be at least 1")
         sampling = sampling or Sampling()
         rows = [self.row(prompt, max_new_tokens, max_lookups, stop) for prompt in prompts]
+        self._ban_calls(rows, ask)
         chosen = named_policy(policy, self.kb)
         requests = [Request(row, chosen, sampling, sampling.seed + number) for number, row in enumerate(rows)]
         with self._running(requests, min(batch_size, len(requests)), constrained) as engine:
@@ -107,11 +111,13 @@ class LookupModel:
         sampling: Sampling | None = None,
         stop: str | Sequence[str] = (),
         constrained: bool = False,
+        ask: Ask = "always",
     ) -> Iterator[Text | Asked | Answered | Generation]:
         """Continue one prompt, yielding text as soon as it is certain, each question, and its answer, in order; last
         the whole as a Generation, with its citations."""
         sampling = sampling or Sampling()
         row = self.row(prompt, max_new_tokens, max_lookups, stop)
+        self._ban_calls([row], ask)
         request = Request(row, named_policy(policy, self.kb), sampling, sampling.seed, told=True)
         told = 0
         with self._running([request], 1, constrained) as engine:
@@ -162,6 +168,14 @@ class LookupModel:
             engine = Engine(self.model, self.tokenizer, self.kb, slots=size, constraint=constraint)
             self._engines[constrained] = engine
         return engine
+
+    def _ban_calls(self, rows: Sequence[Row], ask: Ask) -> None:
+        """Ban calls in the rows that are not to ask."""
+        if ask != "always":
+            with self._lock:
+                asks = who_asks(ask, self.model, self.tokenizer, [row.prompt for row in rows])
+            for row, may in zip(rows, asks, strict=True):
+                row.calls_banned = not may
 
     def _constraint(self) -> Constraint:
         if not hasattr(self.kb, "prefix_index"):
