@@ -6,10 +6,13 @@ from lamlam.generate.engine import Base, Engine, Event, Request
 from lamlam.generate.lookup_model import Answered, LookupModel, Prompt, Text
 from lamlam.generate.policy import Policy, PolicyName, abstain, named_policy, nearest, retry, unknown
 from lamlam.generate.prose import AnsweredCall, Citation, Generation
+from lamlam.generate.remote import RemoteLookupModel
 from lamlam.generate.row import Asked, Retry, Row, State, Verdict
 from lamlam.generate.sampling import Sampling
+from lamlam.generate.transformers_loop import CUSTOM_GENERATE, LookupOutput, lookup_generate
 
 __all__ = [
+    "CUSTOM_GENERATE",
     "Answered",
     "AnsweredCall",
     "Ask",
@@ -22,9 +25,11 @@ __all__ = [
     "Event",
     "Generation",
     "LookupModel",
+    "LookupOutput",
     "Policy",
     "PolicyName",
     "Prompt",
+    "RemoteLookupModel",
     "Request",
     "Retry",
     "Row",
@@ -33,6 +38,7 @@ __all__ = [
     "Text",
     "Verdict",
     "abstain",
+    "lookup_generate",
     "named_policy",
     "nearest",
     "retry",

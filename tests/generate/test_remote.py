@@ -1,0 +1,208 @@
+"""`RemoteLookupModel` against a real server: the same generations as here, and a line for all that goes wrong."""
+
+import socket
+from contextlib import ExitStack
+from itertools import pairwise
+
+import pytest
+import torch
+
+from lamlam.errors import LamlamError
+from lamlam.generate import LookupModel, RemoteLookupModel, Sampling
+from lamlam.model import train_tokenizer
+from tests.generate.completions_server import KEY, Endpoint, running
+from tests.generate.conftest import HashBase, make_model
+
+HASH_BASE = HashBase()
+PROMPTS = ["Ada Lovelace was born", "", "10 December 1815 in"]
+
+
+@pytest.fixture(scope="module")
+def server(tokenizer):
+    with running(Endpoint(make_model(tokenizer, 0), tokenizer)) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def endpoint(server):
+    yield server
+    fresh = Endpoint(server.model, server.tokenizer, url=server.url)
+    vars(server).update(vars(fresh))
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """An engine that tells no ids, of a model that writes ASCII, a byte a token."""
+    tokenizer = train_tokenizer(["x"], vocab_size=261)
+    model = make_model(tokenizer, 1)
+    with torch.no_grad():
+        other = [token for token in range(257) if not tokenizer.decode_piece([token]).isascii()]
+        model.lm_head.bias[other] = -50.0
+    with running(Endpoint(model, tokenizer, tells_ids=False)) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def remote(endpoint):
+    """Makes a model over the endpoint, and closes it."""
+    with ExitStack() as stack:
+
+        def make(url=endpoint.url, kb=HASH_BASE, **more):
+            made = RemoteLookupModel(url, endpoint.tokenizer, kb, **{"retries": 0, **more})
+            return stack.enter_context(made)
+
+        yield make
+
+
+def without_times(generations):
+    return [
+        (
+            one.text,
+            one.finish,
+            [call._replace(time=None) for call in one.calls],
+            [citation._replace(time=None) for citation in one.citations],
+        )
+        for one in generations
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"policy": "unknown"},
+        {"policy": "retry"},
+        {"max_lookups": 0},
+        {"max_lookups": 2},
+        {"stop": ["e", "Lon"]},
+    ],
+    ids=str,
+)
+def test_it_generates_what_is_generated_here(endpoint, remote, options):
+    here = LookupModel(endpoint.model, endpoint.tokenizer, HashBase())
+    wanted = without_times(here.generate(PROMPTS, max_new_tokens=14, **options))
+    got = without_times(remote().generate(PROMPTS, max_new_tokens=14, **options))
+    assert got == wanted
+    if options.get("max_lookups", 9) > 2 and "stop" not in options:
+        assert sum(len(one[2]) for one in got) > 1
+
+
+@pytest.mark.parametrize("options", [{}, {"policy": "unknown"}, {"max_lookups": 2}, {"stop": ["e", "Lon"]}], ids=str)
+def test_so_does_an_engine_that_tells_no_ids(plain, options):
+    """For texts that are written in only one way. Others may be tokenised otherwise than the model wrote them."""
+    prompts = ["Ada", "", "London. ", "in 1815"]
+    here = LookupModel(plain.model, plain.tokenizer, HashBase())
+    with RemoteLookupModel(plain.url, plain.tokenizer, HashBase(), retries=0) as there:
+        wanted = without_times(here.generate(prompts, max_new_tokens=14, **options))
+        assert without_times(there.generate(prompts, max_new_tokens=14, **options)) == wanted
+    assert not there.client.tells_ids
+
+
+def test_lookups_off_prompts_with_calls_and_budgets(endpoint, remote):
+    tokenizer = endpoint.tokenizer
+    off = remote(kb=None)
+    assert all(not one.calls for one in off.generate(PROMPTS, max_new_tokens=10))
+    prompt = [*tokenizer.encode_text("Ada was born on"), *tokenizer.encode_query("Ada", "Birth Date")]
+    here = LookupModel(endpoint.model, tokenizer, HashBase())
+    there = remote()
+    assert without_times(there.generate([prompt], max_new_tokens=5)) == without_times(
+        here.generate([prompt], max_new_tokens=5)
+    )
+    assert there.generate([], max_new_tokens=5) == []
+    assert there.generate(["Ada"], max_new_tokens=0)[0].text == ""
+    assert there.window == 512
+    with pytest.raises(LamlamError, match="shorten it"):
+        there.generate(["Ada " * 600])
+    with pytest.raises(LamlamError, match="list of prompts"):
+        there.generate("Ada")
+
+
+def test_prompts_go_out_as_ids_with_the_prefix_before_them(endpoint, remote):
+    there = remote()
+    there.generate([PROMPTS[0]], max_new_tokens=14)
+    prompts = [body["prompt"] for body in endpoint.requests[1:]]
+    longer = sum(two[: len(one)] == one for one, two in pairwise(prompts))
+    taken_back = sum(len(two) <= len(one) for one, two in pairwise(prompts))
+    assert longer + taken_back >= len(prompts) - 1  # what the engine has cached is what comes again
+    assert longer >= len(prompts) // 2
+
+
+def test_sampling_goes_to_the_engine(endpoint, remote):
+    there = remote()
+    sampling = Sampling(temperature=0.7, top_k=5, top_p=0.9, seed=3, min_p=0.1, repetition_penalty=1.2)
+    one = there.generate(PROMPTS, max_new_tokens=8, sampling=sampling)
+    assert without_times(one) == without_times(there.generate(PROMPTS, max_new_tokens=8, sampling=sampling))
+    body = endpoint.requests[-1]
+    told = {name: body[name] for name in ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")}
+    assert told == {"temperature": 0.7, "top_k": 5, "top_p": 0.9, "min_p": 0.1, "repetition_penalty": 1.2}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("hang", "did not answer within 0.5 second"),
+        ("429", "answered 429"),
+        ("500", "answered 500"),
+        ("503", "answered 503"),
+        ("401", "answered 401"),
+        ("html", "ending in /v1"),
+        ("truncated", "broke off"),
+        ("half", "cannot be read"),
+        ("empty", "no completion"),
+        ("other", "no completion"),
+        ("strings", "no numbers"),
+        ("strange", "tokenizer does not have"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_without_the_key(endpoint, remote, fault, said):
+    there = remote(timeout=0.5, api_key=KEY, model="tiny", window=512)
+    there.generate(["Ada"], max_new_tokens=1)
+    endpoint.faults = [fault]
+    with pytest.raises(LamlamError, match=said) as raised:
+        there.generate(["Ada"], max_new_tokens=3)
+    line = str(raised.value)
+    assert "\n" not in line
+    assert KEY not in line
+    assert len(line) < 400
+    assert len(there.generate(["Ada"], max_new_tokens=3)) == 1  # and the next one is well again
+
+
+def test_what_may_pass_is_tried_again(endpoint, remote):
+    there = remote(retries=2)
+    endpoint.faults = ["429", "503"]
+    assert len(there.generate(["Ada"], max_new_tokens=2)) == 1
+    assert endpoint.faults == []
+
+
+@pytest.mark.parametrize("lacking", ["honours_bias", "honours_stop"])
+def test_an_engine_that_cannot_do_it_is_found_out_before_the_first_token(endpoint, remote, lacking):
+    endpoint.tells_ids = False
+    setattr(endpoint, lacking, False)
+    with pytest.raises(LamlamError, match="does not give back the token"):
+        remote().generate(["Ada"])
+
+
+def test_what_is_no_endpoint(endpoint, remote):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        with pytest.raises(LamlamError, match="cannot be reached"):
+            remote(nobody).generate(["Ada"])
+    with pytest.raises(LamlamError, match="answered 404"):
+        remote(endpoint.url + "/nowhere").generate(["Ada"])
+    endpoint.models = ("one", "two")
+    with pytest.raises(LamlamError, match="the models one, two; say which"):
+        remote().generate(["Ada"])
+    endpoint.models, endpoint.tells_window = ("tiny",), False
+    with pytest.raises(LamlamError, match="give window="):
+        remote().generate(["Ada"])
+
+
+def test_a_base_or_a_policy_that_fails_is_told(endpoint, remote):
+    there = remote()
+
+    def fails(asked, match):
+        raise LamlamError("the base has gone")
+
+    with pytest.raises(LamlamError, match="the base has gone"):
+        there.generate(PROMPTS, max_new_tokens=30, policy=fails)
