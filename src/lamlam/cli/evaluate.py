@@ -16,6 +16,7 @@ from lamlam.cli import (
     evaluate_perplexity,
     evaluate_report,
     evaluate_speed,
+    evaluate_speed_generate,
     evaluate_unlearning,
 )
 
@@ -30,6 +31,7 @@ app.command("editing")(evaluate_editing.editing)
 app.command("memory")(evaluate_memory.memory)
 app.command("infusion")(evaluate_memory.infusion)
 app.command("harness")(evaluate_harness.harness)
+evaluate_speed.app.command("generate")(evaluate_speed_generate.generate)
 evaluate_speed.app.command("report")(evaluate_report.speed_report)
 app.command("annotation")(evaluate_annotation.annotation)
 app.add_typer(evaluate_speed.app, name="speed")
