@@ -22,7 +22,7 @@ class Failing(HashBase):
 
 def test_a_base_that_goes_away_fails_those_who_ask_it(models, tokenizer):
     base = Failing()
-    requests = requests_of(tokenizer, [*PROMPTS, "Ada", "x"], unknown, Sampling(1.0, seed=5), 8, 3)
+    requests = requests_of(tokenizer, [*PROMPTS, "Ada", "x"], unknown, Sampling(1.0, seed=5), 14, 4)
     run(Engine(models[0], tokenizer, base, slots=2), requests)
     failed = [request for request in requests if request.row.finish == "failed"]
     assert failed
@@ -33,8 +33,7 @@ def test_a_base_that_goes_away_fails_those_who_ask_it(models, tokenizer):
         LookupModel(models[0], tokenizer, Failing()).generate(PROMPTS, sampling=Sampling(1.0))
     lm = LookupModel(models[0], tokenizer, Failing())
     with pytest.raises(LamlamError, match="is gone"):
-        for _ in range(9):
-            list(lm.stream("Ada", sampling=Sampling(1.0)))
+        [list(lm.stream("Ada", sampling=Sampling(1.0))) for _ in range(9)]
     assert lm.engine(1).idle
 
 
@@ -48,7 +47,7 @@ def test_a_closed_base(models, tokenizer, tmp_path):
 
 def born(tokenizer, value, *more):
     """A model that says where Ada was born, whatever the base says, twice."""
-    parts = [" was born in", ("Ada", "Birth Place", value), f" {value}, yes,", ("Ada", "Birth Place", more[0])]
+    parts = [" was born in ", ("Ada", "Birth Place", value), f" {value}, yes, ", ("Ada", "Birth Place", more[0])]
     text = script(tokenizer, "Ada", *parts, f" {more[0]}.")
     return ScriptedModel(tokenizer, [text])
 
@@ -99,8 +98,8 @@ def test_a_policy_that_fails_fails_its_row_only(models, tokenizer):
         raise ValueError("no")
 
     base, sampling = HashBase(), Sampling(1.0, seed=2)
-    requests = requests_of(tokenizer, PROMPTS, broken, sampling, 8, 3)
-    requests += requests_of(tokenizer, PROMPTS, abstain, sampling, 8, 3)
+    requests = requests_of(tokenizer, PROMPTS, broken, sampling, 14, 4)
+    requests += requests_of(tokenizer, PROMPTS, abstain, sampling, 14, 4)
     run(Engine(models[0], tokenizer, base, slots=16), requests)
     assert {type(request.error) for request in requests[:6]} <= {ValueError, type(None)}
     assert any(request.error for request in requests[:6])
@@ -122,7 +121,7 @@ def test_other_misuse_is_said(models, tokenizer):
 
 
 def test_nearest_puts_in_the_nearest_fact(tokenizer, kb):
-    text = script(tokenizer, "Ada", " was born in", ("Adda", "Place of Birth", "London"), " London.")
+    text = script(tokenizer, "Ada", " was born in ", ("Adda", "Place of Birth", "London"), " London.")
     lm = LookupModel(ScriptedModel(tokenizer, [text]), tokenizer, kb)
     [generation] = lm.generate(["Ada"], policy="nearest")
     [citation] = generation.citations

@@ -53,7 +53,7 @@ class LookupModel:
     def __init__(self, model: Any, tokenizer: LookupTokenizer, kb: Base | None) -> None:
         self.model, self.tokenizer, self.kb = model, tokenizer, kb
         self._engines: dict[bool, Engine] = {}  # by whether queries are constrained
-        self._news: dict[Request, deque[Event]] = {}
+        self._news: dict[Request, deque[tuple[Event, str]]] = {}  # with the text that was certain then
         self._lock = threading.Lock()
 
     @classmethod
@@ -126,12 +126,11 @@ class LookupModel:
                 if not news:
                     self._step(engine)
                     continue
-                event = news.popleft()
+                event, certain = news.popleft()
                 if event.kind == "answered" and event.asked is not None:
                     yield event.asked
                     yield Answered(event.match)
                     continue
-                certain = certain_text(row)
                 if len(certain) > told:
                     yield Text(certain[told:])
                     told = len(certain)
@@ -201,8 +200,8 @@ class LookupModel:
     def _step(self, engine: Engine) -> None:
         with self._lock:
             for event in engine.step():
-                if event.request in self._news:
-                    self._news[event.request].append(event)
+                if event.request.told and event.request in self._news:
+                    self._news[event.request].append((event, certain_text(event.request.row)))
 
     def _as_text(self, prompt: Prompt) -> str:
         return prompt if isinstance(prompt, str) else self.tokenizer.decode_piece(list(prompt))
