@@ -29,11 +29,21 @@ def test_a_base_that_goes_away_fails_those_who_ask_it(models, tokenizer):
     assert all(str(request.error) == "the base facts.db is gone" for request in failed)
     rest = [request for request in requests if request.row.finish != "failed" and not request.row.calls]
     check(models[1], tokenizer, HashBase(), rest)
+
+
+class Gone:
+    """A base that is not there any more."""
+
+    def lookup_many(self, queries):
+        raise LamlamError("the base facts.db is gone")
+
+
+def test_whoever_asks_a_base_that_is_gone_is_told(tokenizer):
+    lm = LookupModel(born(tokenizer, "London", "London"), tokenizer, Gone())
     with pytest.raises(LamlamError, match="is gone"):
-        LookupModel(models[1], tokenizer, Failing()).generate(PROMPTS, sampling=Sampling(1.0, seed=1))
-    lm = LookupModel(models[1], tokenizer, Failing())
+        lm.generate(["Ada"])
     with pytest.raises(LamlamError, match="is gone"):
-        [list(lm.stream("Ada", sampling=Sampling(1.0, seed=1))) for _ in range(9)]
+        list(lm.stream("Ada"))
     assert lm.engine(1).idle
 
 
