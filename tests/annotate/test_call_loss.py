@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lamlam.annotate.call_loss import UNLIKELY, CallLoss, drop_unlikely, threshold
+from lamlam.annotate.call_tokens import encode_with_calls
 from lamlam.annotate.correct import TOO_DENSE, Corrections, correct
 from lamlam.model import train_tokenizer
 from lamlam.model.presets import new_model
@@ -25,7 +26,7 @@ def scorer():
 
 def slow_losses(scorer, document):
     """One call at a time, one token at a time, nothing shared."""
-    ids, spans = scorer._encode(document)
+    ids, spans = encode_with_calls(document, scorer._tokenizer)
     found = []
     for first, last in spans:
         total = 0.0

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lamlam.annotate.call_tokens import encode_with_calls
 from lamlam.annotate.correct import Corrected, Corrections, Dropped
 from lamlam.model import LookupTokenizer
 from lamlam.text import Document
@@ -33,7 +34,7 @@ class CallLoss:
     @torch.inference_mode()
     def losses(self, document: Document) -> list[float]:
         """The loss of every call of the document, in their order."""
-        ids, spans = self._encode(document)
+        ids, spans = encode_with_calls(document, self._tokenizer)
         found: list[float] = [float("nan")] * len(spans)
         start = 0
         while any(np.isnan(found)):
@@ -49,21 +50,6 @@ class CallLoss:
             if left:  # half a window of context before the first call that did not fit
                 start = max(start + 1, min(left[0] - 1, max(0, left[0] - self._most // 2)))
         return found
-
-    def _encode(self, document: Document) -> tuple[list[int], list[tuple[int, int]]]:
-        """Token ids with the calls in them, the start token first, and where each call's tokens are."""
-        tokenizer = self._tokenizer
-        ids = [tokenizer.start_id]
-        spans: list[tuple[int, int]] = []
-        position, space = 0, ""
-        for call in document.calls:
-            ids += tokenizer.encode_text(space + document.text[position : call.at], first=not space)
-            query = tokenizer.encode_query(call.lookup.entity, call.lookup.relation)
-            answer = tokenizer.encode_answer(call.lookup.value)
-            spans.append((len(ids), len(ids) + len(query) + len(answer)))
-            ids += [*query, *answer]
-            position, space = call.at, " "
-        return ids, spans
 
 
 def threshold(losses: Sequence[float], share: float) -> float:

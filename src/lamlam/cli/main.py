@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from lamlam.cli import annotate, convert, demo, evaluate, generate, kb, pack, pretrain, serve, thrust, train_annotator
+from lamlam.cli import annotate, convert, demo, evaluate, generate, kb, pack, pretrain, serve, shards, thrust, train_annotator
 from lamlam.cli.terminal import errors, fail, say
 from lamlam.errors import LamlamError
 
@@ -69,6 +69,7 @@ app.command("train-annotator")(train_annotator.train_annotator)
 app.command("correct")(annotate.correct)
 app.command("convert")(convert.convert)
 app.add_typer(kb.app, name="kb")
+app.add_typer(shards.app, name="shards")
 app.command("pack")(pack.pack)
 app.command("pretrain")(pretrain.pretrain)
 app.command("generate")(generate.generate)

@@ -17,6 +17,10 @@ def train_annotator(
     out: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Where the annotator is written.", show_default=False)
     ],
+    base: Annotated[
+        Path | None,
+        typer.Option(metavar="CHECKPOINT", help="Tune this causal language model by LoRA instead of the small tagger."),
+    ] = None,
     encoder: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Another encoder than all-MiniLM-L6-v2, as transformers writes one."),
@@ -27,10 +31,13 @@ def train_annotator(
     seed: Annotated[int, typer.Option(min=0, help="Draws the new weights and the order of the documents.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Train the small local annotator on marked-up documents: a tagger of values, and names for relations.
+    """Train a local annotator on marked-up documents: a tagger of values with names for relations, or a causal model.
 
     Example: `lamlam train-annotator marked.parquet more.json --out annotator`
     """
+    if base is not None:
+        _tune(documents, out, base, epochs, held_out, seed, as_json)
+        return
     from lamlam.annotate.train_local import train_local
 
     result = train_local(
@@ -49,3 +56,15 @@ def train_annotator(
         return
     say(f"{out}: learnt from {result['documents']:,} documents, seed {seed}; tenth {held_out} was not looked at")
     say(f"span F1 {result['span_f1']:.3f} on the {result['judged_by']:,} documents that chose the threshold")
+
+
+def _tune(documents: list[Path], out: Path, base: Path, epochs: int, held_out: int, seed: int, as_json: bool) -> None:
+    from lamlam.annotate.gold import read_gold, split_by_title
+    from lamlam.annotate.lora import tune_lora
+
+    learn, _ = split_by_title((document for path in documents for document in read_gold(path)), held_out)
+    result = tune_lora(base, learn, out, epochs=epochs, seed=seed, tell=lambda line: say(line, errors))
+    if as_json:
+        emit_json({"out": str(out), **result})
+    else:
+        say(f"{out}: an adapter for {base}, tuned on {result['documents']:,} documents, seed {seed}")

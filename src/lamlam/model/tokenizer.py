@@ -71,6 +71,11 @@ class LookupTokenizer:
         """What encodes text that follows other tokens, for whoever has many pieces or keeps it beside their ids."""
         return self._rest
 
+    def encode_with_places(self, text: str) -> tuple[list[int], list[int]]:
+        """(token ids, the character at which each starts) of plain text that starts a document."""
+        encoding = self._first.encode(text, add_special_tokens=False)
+        return encoding.ids, [start for start, _ in encoding.offsets]
+
     def encode_query(self, entity: str, relation: str) -> list[int]:
         """`<|db_entity|> entity<|db_relationship|> relation<|db_return|>` as ids: what the model writes itself."""
         return [

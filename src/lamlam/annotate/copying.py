@@ -1,0 +1,108 @@
+"""A causal language model as an annotator that cannot change the text: it copies the source, or opens a call.
+
+At every place the model may write the next token of the source or `<|db_entity|>`, and within a call anything but what
+would break its form. So the text is the source by construction, whatever the model is. A call costs one step more for
+every token of it; copying costs one step a token, too, since the model has to see what it copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lamlam.annotate.merge import with_calls
+from lamlam.model import LookupTokenizer, load_model
+from lamlam.text import Call, Document, Lookup, find_mention
+
+MOST_PART_TOKENS = 24
+"""Tokens of an entity, a relation or a value at most; longer ones are cut off by their delimiter."""
+
+
+class CopyingAnnotator:
+    """Annotates with a causal language model that has the lookup tokens; greedy.
+
+    `margin` is added to the logit of opening a call: above 0 for more calls, below for fewer.
+    """
+
+    def __init__(self, model: Any, tokenizer: LookupTokenizer, margin: float = 0.0) -> None:
+        self._model, self._tokenizer, self._margin = model, tokenizer, margin
+        self._room = getattr(model.config, "max_position_embeddings", None) or 4096
+
+    @classmethod
+    def load(cls, folder: str | Path, margin: float = 0.0) -> CopyingAnnotator:
+        """The annotator in a checkpoint folder, with its LoRA adapter where it is one (`adapter_config.json`)."""
+        folder = Path(folder)
+        if (folder / "adapter_config.json").is_file():
+            from lamlam.annotate.lora import load_adapted
+
+            return cls(*load_adapted(folder), margin)
+        return cls(*load_model(folder), margin)
+
+    def annotate(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """The documents with calls added, before characters where a token of the source starts."""
+        return map(self._annotate, documents)
+
+    @torch.inference_mode()
+    def _annotate(self, document: Document) -> Document:
+        source, starts = self._tokenizer.encode_with_places(document.text)
+        calls: list[Call] = []
+        # As many tokens of the source as leave room for as many tokens of calls; the next stretch starts anew.
+        stretch = max(1, self._room // 2)
+        for first in range(0, len(source), stretch):
+            calls += self._in_stretch(document.text, source[first : first + stretch], starts[first : first + stretch])
+        return with_calls(document, calls)
+
+    def _in_stretch(self, text: str, source: list[int], starts: list[int]) -> list[Call]:
+        tokenizer = self._tokenizer
+        entity_id, relation_id, return_id, end_id = tokenizer.lookup_ids
+        calls: list[Call] = []
+        written = 1
+        logits, cache = self._step([tokenizer.start_id], None)
+        place, closed = 0, False  # closed: a call stands here already
+        while place < len(source):
+            room = self._room - written - (len(source) - place) - 3 * MOST_PART_TOKENS - 4
+            wants = logits[entity_id] + self._margin > logits[source[place]]
+            if wants and room > 0 and not closed:
+                tokens, lookup = self._call(logits, cache, (entity_id, relation_id, return_id, end_id))
+                logits, cache = tokens
+                closed = True
+                written += sum(lookup[1]) + 4
+                if all(part.strip() for part in lookup[0]):
+                    at = starts[place]
+                    while at < len(text) - 1 and text[at].isspace():  # a token may hold the blank before its word
+                        at += 1
+                    calls.append(Call(at, lookup[0], find_mention(text, at, lookup[0].value)))
+                    continue
+            logits, cache = self._step([source[place]], cache)
+            closed = False
+            written += 1
+            place += 1
+        return calls
+
+    def _call(self, logits: torch.Tensor, cache: Any, delimiters: tuple[int, ...]) -> tuple[Any, Any]:
+        """Let the model write a whole call: ((logits, cache) after it, (its lookup, the lengths of its parts))."""
+        special = {*delimiters, self._tokenizer.eos_id, self._tokenizer.start_id}
+        logits, cache = self._step([delimiters[0]], cache)
+        parts: list[str] = []
+        lengths: list[int] = []
+        for closing in delimiters[1:]:
+            banned = torch.tensor(sorted(special - {closing}))
+            part: list[int] = []
+            while len(part) < MOST_PART_TOKENS:
+                logits[banned] = -torch.inf
+                token = int(logits.argmax())
+                if token == closing:
+                    break
+                part.append(token)
+                logits, cache = self._step([token], cache)
+            logits, cache = self._step([closing], cache)
+            parts.append(self._tokenizer.decode_piece(part).strip())
+            lengths.append(len(part))
+        return (logits, cache), (Lookup(*parts), lengths)
+
+    def _step(self, ids: list[int], cache: Any) -> tuple[torch.Tensor, Any]:
+        out = self._model(torch.tensor([ids], device=self._model.device), past_key_values=cache, use_cache=True)
+        return out.logits[0, -1].float(), out.past_key_values
