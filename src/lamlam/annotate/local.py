@@ -15,6 +15,9 @@ from lamlam.annotate.tagger_training import tag
 from lamlam.errors import LamlamError
 from lamlam.text import Call, Document, Lookup
 
+LEAST_SURE = {"nearest verb": 0.75, "counted": 0.6, "object": 0.5, "what": 0.6}
+"""How sure the tagger has to be of a value where the rule of grammar is one that is often wrong."""
+
 
 class LocalAnnotator:
     """Marks up what its tagger takes for a value and whose sentence says of whom, and what, it is the value.
@@ -42,8 +45,8 @@ class LocalAnnotator:
         found = spans_in(tag(self._tagger, windows, len(words)), words, self._bias)
         spans = [span for span, _ in found]
         calls = []
-        for span, said in zip(spans, says(self._parser, document, spans), strict=True):
-            if said is not None:
+        for (span, sure), said in zip(found, says(self._parser, document, spans), strict=True):
+            if said is not None and sure >= LEAST_SURE.get(said.rule, 0.0):
                 relation = self._relations.get(said.key, said.relation)
                 calls.append(Call(span[0], Lookup(said.entity, relation, document.text[slice(*span)]), span))
         return with_calls(document, calls)
