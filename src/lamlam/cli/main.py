@@ -16,7 +16,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from lamlam.cli import annotate, convert, demo, evaluate, generate, kb, pack, pretrain, serve, shards, thrust, train_annotator
+from lamlam.cli import (
+    annotate,
+    convert,
+    demo,
+    evaluate,
+    generate,
+    kb,
+    pack,
+    pretrain,
+    serve,
+    shards,
+    thrust,
+    train_annotator,
+)
 from lamlam.cli.terminal import errors, fail, say
 from lamlam.errors import LamlamError
 
