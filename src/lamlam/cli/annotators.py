@@ -69,13 +69,13 @@ def _one(name: str, settings: Settings, out: Path, chain: Chain, stack: ExitStac
         case "model":
             if settings.model is None:
                 raise LamlamError("--with model needs --model: a folder that `lamlam train-annotator` wrote")
-            if (settings.model / "annotator.json").is_file():
-                from lamlam.annotate.local import load_annotator
+            if any((settings.model / name).is_file() for name in ("config.json", "adapter_config.json")):
+                from lamlam.annotate.copying import CopyingAnnotator
 
-                return load_annotator(settings.model)
-            from lamlam.annotate.copying import CopyingAnnotator
+                return CopyingAnnotator.load(settings.model)
+            from lamlam.annotate.local import load_annotator
 
-            return CopyingAnnotator.load(settings.model)
+            return load_annotator(settings.model)
         case _:
             if settings.endpoint is None or settings.llm is None:
                 raise LamlamError("--with llm needs --endpoint URL and --llm NAME, the model's name there")
