@@ -2,10 +2,11 @@
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from lamlam.corpus import encode_document, tokenizer_texts
+from lamlam.corpus import encode_document, encode_documents, tokenizer_texts
 from lamlam.model import LookupTokenizer, add_lookup_tokens, train_tokenizer
 from lamlam.text import Document, Lookup, render
 from tests.text.hostile_documents import documents
@@ -95,3 +96,10 @@ def test_a_value_has_the_same_tokens_wherever_it_stands(document):
 
 def test_tokenizer_texts_hold_the_parts_of_calls():
     assert list(tokenizer_texts([ada()]))[:4] == [ada().text, " Lovelace", " First Name", " Ada"]
+
+
+@given(several=st.lists(documents(), max_size=4), kind=st.sampled_from(["lmlm", "standard"]))
+@pytest.mark.parametrize("tokenizer", [BYTES, sentencepiece_like()], ids=["bytes", "sentencepiece"])
+def test_many_documents_are_encoded_as_each_alone(tokenizer, several, kind):
+    alone = [encode_document(document, tokenizer, kind) for document in several]
+    assert list(encode_documents(several, tokenizer, kind)) == alone

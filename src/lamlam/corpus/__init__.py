@@ -1,6 +1,7 @@
 """Documents → token shards with a loss mask, and the windows that training reads."""
 
-from lamlam.corpus.encode import EncodedDocument, Kind, encode_document, tokenizer_texts
+from lamlam.corpus.encode import EncodedDocument, Kind, encode_document, encode_documents, tokenizer_texts
+from lamlam.corpus.mixture import Mixture
 from lamlam.corpus.pack import PackInfo, ShardInfo, pack, read_info
 from lamlam.corpus.windows import IGNORED, Batch, Windows
 
@@ -9,10 +10,12 @@ __all__ = [
     "Batch",
     "EncodedDocument",
     "Kind",
+    "Mixture",
     "PackInfo",
     "ShardInfo",
     "Windows",
     "encode_document",
+    "encode_documents",
     "pack",
     "read_info",
     "tokenizer_texts",

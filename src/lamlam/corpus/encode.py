@@ -7,7 +7,7 @@ returned value and the token that closes a call never are, everything else is, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from lamlam.model import LookupTokenizer
@@ -42,6 +42,32 @@ def encode_document(document: Document, tokenizer: LookupTokenizer, kind: Kind =
     ids = [token for piece, _ in pieces for token in piece]
     trained = [train for piece, train in pieces for _ in piece]
     return EncodedDocument(ids, trained)
+
+
+def encode_documents(
+    documents: Sequence[Document], tokenizer: LookupTokenizer, kind: Kind = "lmlm"
+) -> Iterator[EncodedDocument]:
+    """`encode_document` for many documents: their pieces are encoded together, on all cores."""
+    firsts: list[str] = []
+    rest: list[str] = []
+    for document in documents:
+        position, space = 0, ""
+        for call in document.calls if kind == "lmlm" else ():
+            (rest if space else firsts).append(space + document.text[position : call.at])
+            rest += [f" {part}" for part in call.lookup]
+            position, space = call.at, " "
+        (rest if space else firsts).append(space + document.text[position:])
+    first_ids, rest_ids = iter(tokenizer.encode_texts(firsts)), iter(tokenizer.encode_texts(rest, first=False))
+    for document in documents:
+        ids = next(first_ids)
+        trained = [True] * len(ids)
+        for _ in document.calls if kind == "lmlm" else ():
+            query = [tokenizer.entity_id, *next(rest_ids), tokenizer.relation_id, *next(rest_ids), tokenizer.return_id]
+            answer = [*next(rest_ids), tokenizer.end_id]
+            text = next(rest_ids)
+            ids += query + answer + text
+            trained += [True] * len(query) + [False] * len(answer) + [True] * len(text)
+        yield EncodedDocument([*ids, tokenizer.eos_id], [*trained, True])
 
 
 def tokenizer_texts(documents: Iterable[Document]) -> Iterator[str]:

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from lamlam.atomic import write_beside
-from lamlam.corpus.encode import Kind, encode_document
+from lamlam.corpus.encode import EncodedDocument, Kind, encode_documents
 from lamlam.errors import LamlamError
 from lamlam.model import LookupTokenizer
 from lamlam.text import Document
@@ -29,6 +30,7 @@ from lamlam.text import Document
 FORMAT = 1
 SHARD_TOKENS = 50_000_000
 """Tokens after which a new shard is begun: about 250 MB of memory while packing."""
+_DOCUMENTS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ def pack(
     with write_beside(folder) as partial:
         partial.mkdir()
         shard = _Shard(tokenizer)
-        for document in documents:
-            shard.add(document, kind)
+        for encoded in _encoded(documents, tokenizer, kind):
+            shard.add(encoded)
             if len(shard.tokens) >= shard_tokens:
                 shards.append(shard.write(partial, len(shards)))
                 shard = _Shard(tokenizer)
@@ -118,6 +120,12 @@ def read_info(folder: str | Path) -> PackInfo:
     return info
 
 
+def _encoded(documents: Iterable[Document], tokenizer: LookupTokenizer, kind: Kind) -> Iterator[EncodedDocument]:
+    remaining = iter(documents)
+    while some := list(islice(remaining, _DOCUMENTS_AT_ONCE)):
+        yield from encode_documents(some, tokenizer, kind)
+
+
 class _Shard:
     """The shard being filled."""
 
@@ -127,15 +135,14 @@ class _Shard:
         self.trained = bytearray()
         self.starts: list[int] = []
 
-    def add(self, document: Document, kind: Kind) -> None:
-        encoded = encode_document(document, self.tokenizer, kind)
+    def add(self, encoded: EncodedDocument) -> None:
         self.starts.append(len(self.tokens))
         if self.tokenizer.start_id != self.tokenizer.eos_id or len(self.starts) == 1:
             # Where one token both ends and starts a document, the end of the one before serves as the start.
             self.tokens.append(self.tokenizer.start_id)
             self.trained.append(False)
         self.tokens.extend(encoded.ids)
-        self.trained.extend(encoded.trained)
+        self.trained.extend(bytes(encoded.trained))
 
     def write(self, folder: Path, number: int) -> ShardInfo:
         name = f"{number:05d}"

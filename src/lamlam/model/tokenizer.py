@@ -66,6 +66,12 @@ class LookupTokenizer:
         """
         return (self._first if first else self._rest).encode(text, add_special_tokens=False).ids if text else []
 
+    def encode_texts(self, texts: Sequence[str], first: bool = True) -> list[list[int]]:
+        """`encode_text` for many texts, on all cores."""
+        backend = self._first if first else self._rest
+        encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids if text else [] for text, encoding in zip(texts, encodings, strict=True)]
+
     @property
     def pieces(self) -> Tokenizer:
         """What encodes text that follows other tokens, for whoever has many pieces or keeps it beside their ids."""

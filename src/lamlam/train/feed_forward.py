@@ -1,0 +1,128 @@
+"""The feed-forward part of a Llama layer, down(silu(gate(x)) · up(x)), with less memory traffic than the plain modules.
+
+At the paper's shapes (11,008 wide over a hidden size of 512 or 768) this part is bound by what it reads and writes, not
+by arithmetic. Here gate and up are one matrix product, and silu(gate) · up, and its derivative, are computed inside the
+products, while their results are still in registers: by QuACK, which writes such kernels for Hopper and Blackwell GPUs
+(`pip install lamlam[fast]`). Kept for the backward pass is only what gate and up gave. The backward pass goes through
+the tokens in two parts, so that the gradients of what is 11,008 wide never exist as a whole.
+
+Parameters and results are those of transformers' `LlamaMLP` in bfloat16; gradients of parameters are summed in float32.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+
+_LEAST_ROWS = 16_384
+"""Tokens in a part of the backward pass, at least: enough to fill a GPU."""
+
+
+def has_kernels(device: torch.device) -> bool:
+    """Whether QuACK is installed and has kernels for this device."""
+    return (
+        device.type == "cuda"
+        and torch.cuda.get_device_capability(device) in {(9, 0), (10, 0)}
+        and find_spec("quack") is not None
+    )
+
+
+# An operator of its own is opaque to torch.compile, which would otherwise trace into QuACK's launch code.
+@torch.library.custom_op("lamlam::feed_forward", mutates_args=())
+def feed_forward(
+    x: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, down: torch.Tensor, keep: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`x`: bfloat16, shape (tokens, hidden); `gate`, `up`: (width, hidden); `down`: (hidden, width).
+
+    Returns the result, shape (tokens, hidden), and what gate and up gave, (tokens, 2 · width), kept for the backward
+    pass; without `keep`, no rows of that, and the backward pass computes them again.
+    """
+    from quack.gemm_interface import gemm_gated
+
+    both = _alternating(gate, up, x.dtype)
+    before, product = gemm_gated(x, both.t(), activation="swiglu", store_preact=keep, config=_config(192))
+    return product @ down.to(x.dtype).t(), before if keep else x.new_empty(0, len(both))
+
+
+@torch.library.custom_op("lamlam::feed_forward_backward", mutates_args=())
+def _feed_forward_backward(
+    grad: torch.Tensor,
+    x: torch.Tensor,
+    gate: torch.Tensor,
+    up: torch.Tensor,
+    down: torch.Tensor,
+    before: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The gradients of `x`, of gate and up (alternating rows) and of `down`; the last two float32."""
+    from quack.gemm_interface import gemm_dgated
+
+    both, down = _alternating(gate, up, x.dtype), down.to(x.dtype)
+    if not len(before):
+        before = x @ both.t()
+    grad_x = torch.empty_like(x)
+    grad_both = grad_down = None
+    rows = max(_LEAST_ROWS, -(-len(x) // 2))
+    for begin in range(0, len(x), rows):
+        some = slice(begin, begin + rows)
+        grad_before, product = gemm_dgated(grad[some], down, before[some], activation="swiglu", config=_config(128))
+        torch.mm(grad_before, both, out=grad_x[some])
+        grad_both = plus_product(grad_both, grad_before.t(), x[some])
+        grad_down = plus_product(grad_down, grad[some].t(), product)
+    return grad_x, grad_both, grad_down  # type: ignore[return-value]
+
+
+def plus_product(total: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """`total` (None: nothing yet) plus `left` · `right`, in float32 at least; `total` is changed."""
+    if left.is_cuda and left.dtype != torch.float32:
+        product = torch.mm(left, right, out_dtype=torch.float32)
+    else:
+        product = (left @ right).to(torch.promote_types(left.dtype, torch.float32))
+    return product if total is None else total.add_(product)
+
+
+@feed_forward.register_fake
+def _(
+    x: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, down: torch.Tensor, keep: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.empty_like(x), x.new_empty(len(x) if keep else 0, 2 * len(gate))
+
+
+@_feed_forward_backward.register_fake
+def _(
+    grad: torch.Tensor,
+    x: torch.Tensor,
+    gate: torch.Tensor,
+    up: torch.Tensor,
+    down: torch.Tensor,
+    before: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return torch.empty_like(x), gate.new_empty(2 * len(gate), gate.shape[1]), torch.empty_like(down)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
+    ctx.save_for_backward(*inputs[:4], output[1])
+
+
+def _gradients(ctx: Any, grad: torch.Tensor, _: Any) -> tuple[torch.Tensor | None, ...]:
+    x, gate, up, down, before = ctx.saved_tensors
+    grad_x, grad_both, grad_down = _feed_forward_backward(grad.contiguous(), x, gate, up, down, before)
+    return grad_x, grad_both[0::2], grad_both[1::2], grad_down, None
+
+
+feed_forward.register_autograd(_gradients, setup_context=_save)
+
+
+def _alternating(gate: torch.Tensor, up: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Row 2i is row i of `gate`, row 2i + 1 that of `up`: one tile of a product then holds what belongs together."""
+    both = torch.empty(2 * len(gate), gate.shape[1], dtype=dtype, device=gate.device)
+    both[0::2], both[1::2] = gate, up
+    return both
+
+
+def _config(tile_n: int) -> Any:
+    """Of the tiles QuACK offers for Hopper, those that were fastest at these shapes, measured in a step on an H100."""
+    from quack.gemm_config import GemmConfig
+
+    return GemmConfig(tile_m=128, tile_n=tile_n, cluster_m=2, cluster_n=1, pingpong=True, is_dynamic_persistent=False)
