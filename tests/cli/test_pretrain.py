@@ -23,7 +23,7 @@ def test_the_run_is_whole(line):
     run = line.folder / "run"
     assert line.trained["model"] == str(run / "model")
     assert line.trained["steps"] == 3
-    assert {path.name for path in run.iterdir()} == {"model", "log.jsonl", "loss.png", "state-00000003"}
+    assert {path.name for path in run.iterdir()} == {"model", "log.jsonl", "loss.png", "report.html", "state-00000003"}
     assert line.trained["loss"] == read_log(run)[-1].loss
     assert (run / "model" / "recipe.yaml").is_file()
 

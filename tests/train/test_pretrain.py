@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lamlam.corpus import IGNORED, Windows, pack
+from lamlam.corpus import IGNORED, Mixture, Windows, pack
 from lamlam.errors import LamlamError, Stopped
 from lamlam.model import load_model, new_model, train_tokenizer
 from lamlam.train import SummedLoss, make_recipe, pretrain, read_log
@@ -48,7 +48,9 @@ def test_the_loss_is_that_of_the_paper(shards):
         expected = 0.0
         for row, column in zip(*np.nonzero(batch.labels != IGNORED), strict=True):
             expected -= float(torch.log_softmax(logits[row, column], dim=-1)[batch.labels[row, column]])
-        found = float(SummedLoss(model.float())(inputs, labels))
+        flat = labels.flatten()
+        positions = torch.nonzero(flat != IGNORED)[:, 0]
+        found = float(SummedLoss(model.float())(inputs, positions, flat[positions]))
     assert found == pytest.approx(expected, rel=1e-6)
 
 
@@ -123,7 +125,7 @@ def test_a_checkpoint_can_be_trained_on(shards, tmp_path):
 
 
 def test_each_epoch_sees_each_window_once(shards, tmp_path):
-    windows, plan = Windows(shards, 24), recipe(shards, tmp_path)
+    windows, plan = Mixture([Windows(shards, 24)]), recipe(shards, tmp_path)
     seen = np.concatenate([step_windows(windows, plan, step) for step in range(3 * len(windows))])[: 3 * len(windows)]
     for epoch in seen.reshape(3, len(windows)):
         assert sorted(epoch) == list(range(len(windows)))
@@ -142,14 +144,17 @@ def test_a_loss_that_is_not_a_number_stops_the_run(shards, tmp_path, monkeypatch
     plan = recipe(shards, tmp_path / "run", save_every=2)
     calls = []
 
-    def forward(self, inputs, labels):
+    def forward(self, *given):
         calls.append(1)
-        loss = original(self, inputs, labels)
+        loss = original(self, *given)
         return loss * float("nan") if len(calls) == 4 else loss
 
     original = SummedLoss.forward
     monkeypatch.setattr(SummedLoss, "forward", forward)
-    with pytest.raises(LamlamError, match=r"the loss became nan at step 4; the last good state .* lower lr"):
+    with pytest.raises(
+        LamlamError,
+        match=r"the loss became nan at step 4, on windows of .*lmlm, shard 00000; the last good state .* lower lr",
+    ):
         pretrain(plan)
     assert json.loads((last_state(tmp_path / "run") / "state.json").read_text())["position"]["step"] == 2
     pretrain(plan)

@@ -15,7 +15,11 @@ from lamlam.errors import LamlamError
 from lamlam.model.tokenizer import LookupTokenizer
 
 
-def _llama(hidden: int, layers: int, heads: int, feed_forward: int, tied: bool = False) -> Callable[..., LlamaConfig]:
+def llama_shape(
+    hidden: int, layers: int, heads: int, feed_forward: int, tied: bool = False
+) -> Callable[..., LlamaConfig]:
+    """A function that makes the configuration of a Llama of this shape; it takes the tokenizer's numbers."""
+
     def shape(**tokens: Any) -> LlamaConfig:
         return LlamaConfig(
             hidden_size=hidden,
@@ -45,9 +49,9 @@ def _gpt2(hidden: int, layers: int, heads: int) -> Callable[..., GPT2Config]:
 
 
 PRESETS: dict[str, Callable[..., PretrainedConfig]] = {
-    "tiny": _llama(hidden=128, layers=4, heads=4, feed_forward=352, tied=True),
-    "llama-176m": _llama(hidden=512, layers=8, heads=8, feed_forward=11_008),
-    "llama-382m": _llama(hidden=768, layers=12, heads=12, feed_forward=11_008),
+    "tiny": llama_shape(hidden=128, layers=4, heads=4, feed_forward=352, tied=True),
+    "llama-176m": llama_shape(hidden=512, layers=8, heads=8, feed_forward=11_008),
+    "llama-382m": llama_shape(hidden=768, layers=12, heads=12, feed_forward=11_008),
     "gpt2-124m": _gpt2(hidden=768, layers=12, heads=12),
     "gpt2-355m": _gpt2(hidden=1024, layers=24, heads=16),
 }
@@ -58,7 +62,21 @@ def preset_config(name: str, tokenizer: LookupTokenizer) -> PretrainedConfig:
     """The configuration of preset `name` for this tokenizer's vocabulary; LamlamError for an unknown name."""
     if name not in PRESETS:
         raise LamlamError(f"no model preset {name!r}: choose {', '.join(PRESETS)}, or give a checkpoint's folder")
-    return PRESETS[name](
+    return _for_tokenizer(PRESETS[name], tokenizer)
+
+
+def new_model(name: str, tokenizer: LookupTokenizer, seed: int = 0) -> Any:
+    """A model of preset `name` in float32, its weights drawn from `seed`."""
+    return _drawn(preset_config(name, tokenizer), seed)
+
+
+def new_llama(tokenizer: LookupTokenizer, seed: int = 0, **shape: Any) -> Any:
+    """A Llama of this shape (see `llama_shape`) in float32, its weights drawn from `seed`."""
+    return _drawn(_for_tokenizer(llama_shape(**shape), tokenizer), seed)
+
+
+def _for_tokenizer(make: Callable[..., PretrainedConfig], tokenizer: LookupTokenizer) -> PretrainedConfig:
+    return make(
         vocab_size=len(tokenizer),
         bos_token_id=tokenizer.start_id,
         eos_token_id=tokenizer.eos_id,
@@ -66,9 +84,7 @@ def preset_config(name: str, tokenizer: LookupTokenizer) -> PretrainedConfig:
     )
 
 
-def new_model(name: str, tokenizer: LookupTokenizer, seed: int = 0) -> Any:
-    """A model of preset `name` in float32, its weights drawn from `seed`."""
-    config = preset_config(name, tokenizer)
+def _drawn(config: PretrainedConfig, seed: int) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoModelForCausalLM.from_config(config, dtype=torch.float32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -73,11 +72,11 @@ class Later:
     what was launched since."""
 
     def __init__(self, value: torch.Tensor) -> None:
-        self._value, self._event = value, None
-        if value.is_cuda:
+        self._value = value
+        self._event = torch.cuda.Event() if value.is_cuda else None
+        if self._event is not None:
             self._value = torch.empty(value.shape, dtype=value.dtype, pin_memory=True)
             self._value.copy_(value, non_blocking=True)
-            self._event: Any = torch.cuda.Event()
             self._event.record()
 
     def read(self) -> float:

@@ -47,5 +47,5 @@ class _InKernels:
             return LlamaMLP.forward(module, x)  # type: ignore[no-any-return]
         rows = x.flatten(0, -2).to(torch.get_autocast_dtype(device))
         weights = (module.gate_proj.weight, module.up_proj.weight, module.down_proj.weight)
-        out, _ = feed_forward(rows, *weights, self.keep)
-        return out.view(x.shape)
+        result: torch.Tensor = feed_forward(rows, *weights, self.keep)[0]
+        return result.view(x.shape)

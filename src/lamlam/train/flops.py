@@ -25,7 +25,8 @@ def flops_per_token(model: Any, context: int) -> float:
             matrices.pop(id(module.weight), None)
     head = model.get_output_embeddings().weight
     matrices[id(head)] = head.numel()
-    return 6.0 * sum(matrices.values()) + 6.0 * config.num_hidden_layers * config.hidden_size * context
+    arithmetic: float = 6.0 * sum(matrices.values()) + 6.0 * config.num_hidden_layers * config.hidden_size * context
+    return arithmetic
 
 
 def datasheet_peak(device: torch.device) -> float | None:

@@ -25,12 +25,11 @@ def make_optimizers(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.
             tables.append(parameter)
         else:
             matrices.append(parameter)
-    on_gpu = next(model.parameters()).is_cuda
     adamw_groups = [{"params": tables, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     if recipe.optimizer == "adamw":
         adamw_groups[0]["params"] = tables + matrices
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(adamw_groups, lr=recipe.lr, betas=(0.9, 0.95), eps=1e-8, fused=on_gpu)
+        torch.optim.AdamW(adamw_groups, lr=recipe.lr, betas=(0.9, 0.95), eps=1e-8, fused=True)
     ]
     if recipe.optimizer == "muon":
         optimizers.append(torch.optim.Muon(matrices, lr=recipe.muon_lr, weight_decay=recipe.weight_decay))

@@ -51,7 +51,7 @@ def peer_mask(tokens: torch.Tensor, ids: LookupIds) -> torch.Tensor:
 def peer_step(
     model: Any, optimizer: torch.optim.Optimizer, tokens: torch.Tensor, micro_batch: int, ids: LookupIds
 ) -> torch.Tensor:
-    """One step on `tokens`, int64, shape (windows, context + 1), on the model's device; returns nats a trained token."""
+    """One step on `tokens`, int64, shape (windows, context + 1); returns nats a trained token, on the device."""
     total = torch.zeros((), device=tokens.device)
     parts = tokens.split(micro_batch)
     for part in parts:

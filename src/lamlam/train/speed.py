@@ -38,7 +38,7 @@ Step = Callable[[], float]
 
 @dataclass(frozen=True)
 class Speed:
-    """One contestant. `memory`: bytes at the peak, of a step of 32 windows; `first_loss`: nats a trained token."""
+    """One contestant. `memory`: bytes at the peak, of a step of one micro-batch; `first_loss`: nats a trained token."""
 
     name: str
     tokens_per_second: float
@@ -86,7 +86,7 @@ def measure_training(
     recompute: int = 0,
 ) -> Speeds:
     """Measure `contestants` at a preset's shape: "ours", "peer", "plain" (transformers' model compiled, with
-    ready-made labels). `windows`: in an optimiser step; `micro_batch`: windows in our forward pass (all if None);
+    ready-made labels). `windows`: in an optimiser step; `micro_batch`: in a forward pass (all if None);
     `recompute`: of how many layers we compute the feed-forward again in the backward pass, to save memory.
 
     Under torchrun, "ours" runs on all processes, and the rate is that of all together.
@@ -96,22 +96,25 @@ def measure_training(
     on_gpu = device.type == "cuda"
     product = measured_peak(device, torch.bfloat16 if precision == "bf16" else torch.float32)
     batch = made_up_batch(windows, context, seed)
-    small = Batch(*(part[: min(32, windows)] for part in batch[:2]))
+    share = micro_batch or windows
+    once = Batch(*(part[:share] for part in batch[:2]))
     makers: dict[str, Any] = {"ours": partial(_ours, recompute=recompute), "plain": _plain, "peer": _peer}
-    results = []
-    flops = 0.0
     for name in contestants:
         if name not in makers:
             raise LamlamError(f"no contestant {name!r}: choose {', '.join(makers)}")
+    if preset not in PRESETS:
+        raise LamlamError(f"no model preset {preset!r}: choose {', '.join(PRESETS)}")
+    results = []
+    flops = 0.0
+    for name in contestants:
         model = _model(preset, seed, device)
         flops = flops_per_token(model, context)
         make = makers[name](accelerator, model, context, precision)
-        share = (micro_batch or windows) if name == "ours" else min(32, windows)
+        first = make(once, share)()  # compiles
         memory = None
-        first = make(small, min(32, windows))()  # compiles; the same micro-batch as the others
         if on_gpu:
             torch.cuda.reset_peak_memory_stats()
-            make(small, min(32, windows))()
+            make(once, share)()
             memory = torch.cuda.max_memory_allocated()
         step = make(batch, share)
         step()
@@ -132,7 +135,6 @@ def measure_training(
             torch.cuda.empty_cache()
     device_name = torch.cuda.get_device_name(device) if on_gpu else f"CPU, {torch.get_num_threads()} threads"
     processes = accelerator.num_processes
-    share = micro_batch or windows
     return Speeds(preset, device_name, context, windows, share, recompute, processes, flops, product, results)
 
 
@@ -208,7 +210,8 @@ def _plain(accelerator: Accelerator, model: Any, context: int, precision: str) -
 
 
 def _peer(accelerator: Accelerator, model: Any, context: int, precision: str) -> Callable[[Batch, int], Step]:
-    model.gradient_checkpointing_enable()
+    # Before transformers 5.20 it had the older name.
+    getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)()
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, fused=True)
 
     def make(batch: Batch, micro_batch: int) -> Step:

@@ -89,13 +89,12 @@ def windows_that_fit(accelerator: Accelerator, objective: Any, batch: Batch, rec
         if accelerator.device.type == "cuda":
             torch.cuda.empty_cache()
         try:
-            arguments = _on_device(
-                *(None if part is None else part[:windows] for part in batch),  # type: ignore[arg-type]
-                accelerator.device,
-            )
+            places = None if batch.position_ids is None else batch.position_ids[:windows]
+            arguments = _on_device(batch.inputs[:windows], batch.labels[:windows], places, accelerator.device)
             with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                 model(*arguments).backward()
-            return windows * accelerator.num_processes
+            fits: int = windows * accelerator.num_processes
+            return fits
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
