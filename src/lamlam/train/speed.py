@@ -148,7 +148,8 @@ def made_up_batch(windows: int, context: int, seed: int = 0) -> Batch:
 
 
 def _tokens(windows: int, context: int, seed: int) -> npt.NDArray[np.int64]:
-    tokens = (32_000 * np.random.default_rng(seed).random((windows, context + 1)) ** 4).astype(np.int64)
+    # The first three ids are the special tokens of a Llama.
+    tokens = 3 + (31_997 * np.random.default_rng(seed).random((windows, context + 1)) ** 4).astype(np.int64)
     place = np.arange(context + 1) % _CALL
     tokens[:, place == 0], tokens[:, place == 7] = IDS.returned, IDS.end
     return tokens
