@@ -22,5 +22,5 @@ coverage: .venv/.complete  ## of the rooms that must not lose a call or a fact
 clean:
 	rm -rf .venv runs/demo
 
-.venv/.complete: pyproject.toml constraints.txt scripts/set-up
+.venv/.complete: pyproject.toml constraints.txt scripts/set-up scripts/install-postgresql
 	scripts/set-up
