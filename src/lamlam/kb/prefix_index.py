@@ -382,7 +382,7 @@ class PrefixIndex:
         own = np.zeros(len(places), np.int64)
         in_files = places < self._own_end
         its = self._own[places[in_files]]
-        own[in_files] = np.where(its == self._wiped, -1, its)
+        own[in_files] = np.where(its == self._wiped, -1, its.astype(np.int64))  # ids may be kept in 16 bits
         own[~in_files] = self._more_own[places[~in_files] - self._own_end]
         return own
 
