@@ -87,7 +87,7 @@ def test_get_in_a_table_shows_brackets_as_they_are(lamlam, base):
     [
         (("Ada Lovegood",), "none near enough"),
         (("Ada Lovelace", "Spouse"), "has no match for 'Spouse'"),
-        (("Ada King Lovelac", "Job"), "no match"),
+        (("Ida Lovelock", "Job"), "no match"),
     ],
 )
 def test_get_without_a_match_fails_in_one_line(lamlam, base, arguments, says):

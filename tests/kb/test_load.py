@@ -1,6 +1,5 @@
 """Loading from Arrow against adding one by one: the same base, whatever the order and the batches."""
 
-import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -29,6 +28,7 @@ FACTS = st.builds(
     confidence=st.none() | st.sampled_from([0.25, 0.5]),
     rank=st.integers(-1, 1),
     valid_from=st.none() | st.just("1815"),
+    valid_to=st.none() | st.just("1852"),
 )
 
 NEARLY_PLAIN = st.lists(st.sampled_from(["the", "The", "'", "+", "#", " ", "_", "-", "a", "B", "7", "é"])).map("".join)
@@ -167,5 +167,5 @@ def facts_of(batch: pyarrow.RecordBatch) -> list[tuple]:
     for row in rows:
         start, end = row.pop("start"), row.pop("end")
         row["span"] = None if start is None else (start, end)
-    order = [field.name for field in dataclasses.fields(Fact)]
+    order = list(Fact._fields)
     return [tuple(row[name] for name in order) for row in rows]
