@@ -5,8 +5,8 @@
 demo: .venv/.complete  ## train two small models on a made-up world and compare them (about 6 minutes on 2 cores)
 	.venv/bin/lamlam demo --out runs/demo
 
-test: .venv/.complete  ## all tests but the slow ones
-	.venv/bin/python -m pytest -q -m "not slow"
+test: .venv/.complete  ## all tests but the slow ones, in two processes
+	.venv/bin/python -m pytest -q -m "not slow" -n 2
 
 lint: .venv/.complete
 	.venv/bin/ruff check .

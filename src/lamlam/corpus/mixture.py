@@ -105,9 +105,11 @@ class Mixture:
         return np.random.default_rng([seed, epoch]).permutation(np.concatenate(chosen))
 
     def _stream(self, number: int, seed: int, first: int, stop: int) -> npt.NDArray[np.int64]:
-        """Places `first` to `stop` of one folder's own orders, laid end to end."""
+        """Places `first` to `stop` of one folder's own order, laid end to end.
+
+        It is the same one again and again: with another one each time, a window at the end of one could be among the
+        first of the next, and stand in one epoch twice. Epochs are shuffled as a whole anyway.
+        """
         length = len(self.sets[number])
-        rounds = range(first // length, (stop - 1) // length + 1)
-        orders = [np.random.default_rng([seed, number + 1, turn]).permutation(length) for turn in rounds]
-        offset = first - rounds[0] * length
-        return np.concatenate(orders)[offset : offset + stop - first]
+        order = np.random.default_rng([seed, number + 1]).permutation(length)
+        return order[np.arange(first, stop) % length]
