@@ -51,18 +51,14 @@ class KnowledgeBase(WithOtherNames):
         Raises `LamlamError` for anything that is not a base of this version.
         """
         similar = None if embeddings is None else RelationEmbeddings(embeddings)
-        scheme, separator, _ = str(path).partition("://")
-        if separator:
-            if scheme in ("postgresql", "postgres"):
-                return cls(_shared(str(path), create), similar)
-            raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file or a postgresql:// URL")
         # Here, so that whatever only handles Facts and Matches does not load a store.
         from lamlam.kb import prefix_base
-        from lamlam.kb.sqlite import SqliteStore
 
-        store = SqliteStore(Path(path), create)
+        scheme, separator, _ = str(path).partition("://")
+        if separator and scheme not in ("postgresql", "postgres"):
+            raise LamlamError(f"no base can be opened by {scheme}://; give the path of a file or a postgresql:// URL")
+        store = _shared(str(path), create) if separator else _file(Path(path), create)
         try:
-            store.finish_forgetting()
             prefix_base.tidy(store)
         except BaseException:
             store.close()
@@ -402,8 +398,16 @@ def _shared(url: str, create: bool) -> Store:
         from lamlam.kb.postgres import PostgresStore
     except ImportError as error:
         raise LamlamError("a base in PostgreSQL needs psycopg; install it: pip install 'lamlam[postgres]'") from error
-    from lamlam.kb import prefix_base
+    return PostgresStore(url, create)
 
-    store = PostgresStore(url, create)
-    prefix_base.tidy(store)
+
+def _file(path: Path, create: bool) -> Store:
+    from lamlam.kb.sqlite import SqliteStore
+
+    store = SqliteStore(path, create)
+    try:
+        store.finish_forgetting()
+    except BaseException:
+        store.close()
+        raise
     return store
