@@ -240,6 +240,27 @@ def test_threads_look_up_while_another_writes(ada):
     assert ada.check() == []
 
 
+def test_a_fact_is_never_seen_with_another_ones_evidence(kb):
+    stop = threading.Event()
+    kb.edit([Fact("E", "R", "0", source="document 0")])
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            kb.edit([Fact("E", "R", str(number), source=f"document {number}")])
+
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        try:
+            for _ in range(300):
+                for match in (kb.lookup("E", "R"), *kb.lookup_many([("E", "R")] * 3), *kb.facts("E")):
+                    assert match.fact.source == f"document {match.fact.value}"
+        finally:
+            stop.set()
+            writer.result()
+
+
 def test_a_closed_base_says_so(kb):
     kb.close()
     kb.close()

@@ -33,6 +33,27 @@ def test_every_fact_is_found_and_nothing_that_nobody_said(lend, triples, queries
         assert kb.check() == []
 
 
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.tuples(st.sampled_from("ab"), st.sampled_from("rs"), st.sampled_from("xyz")),
+            st.sampled_from([None, "one", "two"]),
+            st.sampled_from([None, 0.5]),
+            st.sampled_from([0, 0, 1]),
+        ),
+        max_size=12,
+    )
+)
+def test_many_at_once_are_answered_as_each_alone(lend, said):
+    keys = [(entity, relation) for entity in "abc" for relation in "rst"] * 3
+    with lend() as (kb, _):
+        kb.add(Fact(*triple, source=source, confidence=sure, rank=rank) for triple, source, sure, rank in said)
+        assert kb.lookup_many(keys) == [kb.lookup(*key) for key in keys]
+        for key in keys:
+            assert [kb.lookup(*key)] == (kb.lookup(*key, k=9) or [None])[:1]
+
+
 ENTITIES = ["Ada Lovelace", "ADA LOVELACE", "Ada Lovelacce", "Alan Turing", "Apollo 11", "Apollo 12"]
 RELATIONS = ["Birth Date", "birth_date", "Birth Place", "Birth Dates"]
 VALUES = [f"value-{number}-{'xyzw'[number]}" for number in range(4)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
 
@@ -15,16 +16,16 @@ _ANY = (0, 2**63 - 1)  # from and to which relation, for all of them
 
 # The sorting of what this gives is left to Python: there is mostly one row, and SQLite would set up a sorter for it.
 _EXACT = """
-    SELECT f.rank, f.support, f.bare, t.text, f.entity, f.value
+    SELECT f.rank, -f.support, t.text, f.entity, (f.support <> f.bare) * f.value
     FROM facts f JOIN texts t ON t.id = f.value
     WHERE f.entity = (SELECT id FROM entities WHERE name = ?) AND f.relation = ?"""
 # For many at once: one statement walks all of them in a third of the time that a statement each takes. Its places that
-# are left over cost little, those of a much wider one more.
+# are left over cost little, those of a much wider one more; so does every column of its rows.
 _WIDTHS = (16, 64, 256)
 _EXACT_MANY = {
     width: f"""
-    WITH asked (number, entity, relation) AS (VALUES {", ".join(["(?, ?, ?)"] * width)})
-    SELECT f.rank, f.support, f.bare, t.text, f.entity, f.value, a.number
+    WITH asked (number, entity, relation) AS (VALUES {", ".join(f"({number}, ?, ?)" for number in range(width))})
+    SELECT a.number, f.rank, t.text, f.entity, (f.support <> f.bare) * f.value
     FROM asked a CROSS JOIN facts f CROSS JOIN texts t ON t.id = f.value
     WHERE f.entity = (SELECT id FROM entities WHERE name = a.entity) AND f.relation = a.relation"""  # noqa: S608
     for width in _WIDTHS
@@ -103,9 +104,18 @@ def exact(
         return [] if named is None else of_entity(connection, named.id, relations[relation], limit, at)
     rows = connection.execute(_EXACT, (entity, relations[relation])).fetchall()
     if len(rows) > 1:
-        rows.sort(key=_declared_order)
+        rows.sort()
         rows = rows[:limit]
-    return [_now(connection, relations, entity, relation, row) for row in rows]
+    found = []
+    for rank, _, text, entity_id, value in rows:
+        if not value:
+            found.append(Fact(entity, relation, text, None, None, None, None, rank))
+            continue
+        told = _evidence(connection, entity_id, relations[relation], value, None)
+        if told is None:  # somebody has changed the fact in between
+            return of_entity(connection, entity_id, relations[relation], limit, None)
+        found.append(_told(entity, relation, text, rank, told))
+    return found
 
 
 def exact_many(
@@ -114,33 +124,38 @@ def exact_many(
     """The first fact of each pair of names."""
     if at is not None:
         return [next(iter(exact(connection, relations, *query, 1, at)), None) for query in queries]
-    found: list[Fact | None] = [None] * len(queries)
+    found: list[Fact | None] = []
     for start in range(0, len(queries), _WIDTHS[-1]):
-        some = queries[start : start + _WIDTHS[-1]]
-        width = next(width for width in _WIDTHS if width >= len(some))
-        parameters: list[Any] = []
-        for number, (entity, relation) in enumerate(some, start):
-            parameters += (number, entity, relations[relation])
-        parameters += [None] * (3 * (width - len(some)))
-        best: dict[int, Sequence[Any]] = {}
-        for row in connection.execute(_EXACT_MANY[width], parameters).fetchall():
-            first = best.setdefault(row[6], row)
-            if first is not row and _declared_order(row) < _declared_order(first):
-                best[row[6]] = row
-        for number, row in best.items():
-            found[number] = _now(connection, relations, *queries[number], row)
+        found += _exact_some(connection, relations, queries[start : start + _WIDTHS[-1]])
     return found
 
 
-def _now(
-    connection: sqlite3.Connection, relations: RelationIds, entity: str, relation: str, row: Sequence[Any]
-) -> Fact:
-    """The fact of a row of `_EXACT`; most say nothing beyond the fact itself."""
-    if row[1] == row[2]:
-        return Fact(entity, relation, row[3], rank=row[0])
-    rank, support, bare, text, entity_id, value_id = row[:6]
-    whole = (entity_id, relations[relation], value_id, rank, support, bare, text, entity, relation)
-    return _fact(connection, whole, None)
+def _exact_some(
+    connection: sqlite3.Connection, relations: RelationIds, queries: Sequence[tuple[str, str]]
+) -> list[Fact | None]:
+    width = next(width for width in _WIDTHS if width >= len(queries))
+    parameters: list[Any] = []
+    for entity, relation in queries:
+        parameters += (entity, relations[relation])
+    parameters += [None] * (2 * (width - len(queries)))
+    found: list[Fact | None] = [None] * len(queries)
+    evident, again = set(), set()
+    for number, rank, text, entity_id, value in connection.execute(_EXACT_MANY[width], parameters).fetchall():
+        (entity, relation), first = queries[number], found[number]
+        if first is not None and (value or number in evident):
+            again.add(number)  # how many assert each decides, which is not read here
+        elif value:
+            evident.add(number)
+            if (told := _evidence(connection, entity_id, relations[relation], value, None)) is not None:
+                found[number] = _told(entity, relation, text, rank, told)
+            else:  # somebody has changed the fact in between
+                again.add(number)
+        elif first is None or (rank, text) < (first.rank, first.value):
+            found[number] = Fact(entity, relation, text, None, None, None, None, rank)
+    for number in again:
+        entity, relation = queries[number]
+        found[number] = next(iter(exact(connection, relations, entity, relation, 1, None)), None)
+    return found
 
 
 def of_entity(
@@ -148,11 +163,25 @@ def of_entity(
 ) -> list[Fact]:
     """The facts of an entity, or of one of its relations, by relation and in declared order."""
     between = _ANY if relation is None else (relation, relation)
-    if at is None:
-        rows = connection.execute(_OF_ENTITY_NOW, (entity, *between, limit))
-    else:
-        rows = connection.execute(_OF_ENTITY_THEN, (entity, *between, limit, at))
-    return [_fact(connection, row, at) for row in rows.fetchall()]
+    with _one_state(connection):
+        if at is None:
+            rows = connection.execute(_OF_ENTITY_NOW, (entity, *between, limit))
+        else:
+            rows = connection.execute(_OF_ENTITY_THEN, (entity, *between, limit, at))
+        return [_fact(connection, row, at) for row in rows.fetchall()]
+
+
+@contextmanager
+def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """Whatever is read inside is of one state of the base, though somebody changes it meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
 
 
 def one(connection: sqlite3.Connection, table: str, name: str) -> Named | None:
@@ -200,18 +229,26 @@ def counts(connection: sqlite3.Connection) -> dict[str, int]:
     return {what: connection.execute(query).fetchone()[0] for what, query in COUNTS.items()}
 
 
-def _declared_order(row: Sequence[Any]) -> tuple[int, int, str]:
-    return row[0], -row[1], row[3]
-
-
 def _fact(connection: sqlite3.Connection, row: Sequence[Any], at: int | None) -> Fact:
     entity, relation, value, rank, support, bare, text, entity_name, relation_name = row
-    if support == bare:
-        return Fact(entity_name, relation_name, text, rank=rank)
-    moment = _NOW_AT if at is None else at
-    source, start, end, author, confidence, valid_from, valid_to = connection.execute(
-        _EVIDENCE, (entity, relation, value, moment)
+    told = None if support == bare else _evidence(connection, entity, relation, value, at)
+    if told is None:
+        return Fact(entity_name, relation_name, text, None, None, None, None, rank)
+    return _told(entity_name, relation_name, text, rank, told)
+
+
+def _evidence(
+    connection: sqlite3.Connection, entity: int, relation: int, value: int, at: int | None
+) -> Sequence[Any] | None:
+    """The first of what asserts a fact, now or at a past transaction."""
+    told: Sequence[Any] | None = connection.execute(
+        _EVIDENCE, (entity, relation, value, _NOW_AT if at is None else at)
     ).fetchone()
+    return told
+
+
+def _told(entity: str, relation: str, text: str, rank: int, told: Sequence[Any]) -> Fact:
+    """A fact with the first of its evidence."""
+    source, start, end, author, confidence, valid_from, valid_to = told
     span = None if start < 0 else (start, end)
-    valid = valid_from or None, valid_to or None
-    return Fact(entity_name, relation_name, text, source, span, author, confidence, rank, *valid)
+    return Fact(entity, relation, text, source, span, author, confidence, rank, valid_from or None, valid_to or None)
