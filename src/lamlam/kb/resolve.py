@@ -82,7 +82,8 @@ def resolve_relation(store: Store, entity: Named, relation: str, similar: Simila
         return _best(ranked, why, slides)
     cosines = similar.cosines(relation, [named.name for named in own])
     ranked = sorted(zip(cosines, own, strict=True), key=_best_first)
-    return _best(ranked, _doubt(ranked, relation_embeddings.THRESHOLD, _too_near_meanings), slides, "embedding")
+    why = _doubt(ranked, relation_embeddings.THRESHOLD, _too_near_meanings)
+    return _best([(relation_embeddings.likely(cosine), named) for cosine, named in ranked], why, slides, "embedding")
 
 
 def near_entities(store: Store, name: str, limit: int) -> list[Candidate]:
