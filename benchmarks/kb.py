@@ -271,7 +271,11 @@ def _edits(queries: list[tuple[str, str]], start: int, stop: int) -> list[Fact]:
 
 
 def look(folder: Path, size: str, seed: int) -> str:
-    """Look up until told to stop; the p99 in ms."""
+    return str(look_up_until_stopped(folder / "facts.db", _queries(folder, seed, 10_000)))
+
+
+def look_up_until_stopped(base: str | Path, queries: list[tuple[str, str]]) -> float:
+    """Look up, having said so in a line, until told to stop by SIGTERM; the p99 in ms."""
     took: list[float] = []
     running = True
 
@@ -280,8 +284,7 @@ def look(folder: Path, size: str, seed: int) -> str:
         running = False
 
     signal.signal(signal.SIGTERM, stop)
-    queries = _queries(folder, seed, 10_000)
-    with KnowledgeBase.open(folder / "facts.db") as kb:
+    with KnowledgeBase.open(base) as kb:
         for query in queries:
             kb.lookup(*query)
         print("ready", flush=True)
@@ -289,7 +292,7 @@ def look(folder: Path, size: str, seed: int) -> str:
         while running:
             took.append(_timed(lambda: kb.lookup(*next(asked))))
             time.sleep(0.0005)
-    return str(np.percentile(took, 99) * 1e3)
+    return float(np.percentile(took, 99)) * 1e3
 
 
 def add(folder: Path, size: str, seed: int) -> str:

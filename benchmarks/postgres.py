@@ -43,7 +43,8 @@ def main() -> int:
     parser.add_argument("--look", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.look:
-        print(look(arguments.look, arguments.folder, arguments.seed))
+        queries = embedded._queries(arguments.folder, arguments.seed, 2_000)
+        print(embedded.look_up_until_stopped(arguments.look, queries))
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the server is stopped on the way out
     folder = arguments.folder or Path(tempfile.mkdtemp())
@@ -155,29 +156,6 @@ def edit(kb: KnowledgeBase, url: str, folder: Path, seed: int, at_once: int, num
         for reader in readers:
             reader.send_signal(signal.SIGTERM)
     return number / took, max(float(reader.communicate()[0]) for reader in readers)
-
-
-def look(url: str, folder: Path, seed: int) -> float:
-    """Look up until told to stop; the p99 in ms."""
-    taken: list[float] = []
-    running = True
-
-    def stop(*_: object) -> None:
-        nonlocal running
-        running = False
-
-    signal.signal(signal.SIGTERM, stop)
-    queries = embedded._queries(folder, seed, 2_000)
-    with KnowledgeBase.open(url) as kb:
-        for query in queries:
-            kb.lookup(*query)
-        print("ready", flush=True)
-        while running:
-            start = time.perf_counter()
-            kb.lookup(*queries[len(taken) % len(queries)])
-            taken.append(time.perf_counter() - start)
-            time.sleep(0.0005)
-    return float(np.percentile(taken, 99)) * 1e3
 
 
 if __name__ == "__main__":
