@@ -10,6 +10,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from lamlam.generate import LookupModel
+from lamlam.kb import KnowledgeBase
+
 PROMPT = "Ada Lovelace was born on"
 
 
@@ -28,6 +31,31 @@ def test_json_says_what_it_was_made_with(line, generate):
     assert (result["base"], result["policy"], result["seed"]) == (str(line.folder / "facts.db"), "unknown", 3)
     assert result["prompt"] == PROMPT
     assert {"text", "citations", "calls", "finish"} <= set(result)
+
+
+def test_the_base_may_be_asked_as_it_was(line, generate, tmp_path, monkeypatch):
+    path = shutil.copy(line.folder / "facts.db", tmp_path)
+    with KnowledgeBase.open(path) as kb:
+        first = next(iter(kb))
+        kb.snapshot("before")
+        kb.set(first.entity, first.relation, "changed")
+    answers, load = [], LookupModel.from_pretrained
+
+    def asking(model, base):
+        answers.append(base.lookup(first.entity, first.relation).fact.value)
+        return load(model, base)
+
+    monkeypatch.setattr(LookupModel, "from_pretrained", asking)
+    for options in ((), ("--as-of", "before")):
+        ran = generate("--kb", path, "--json", *options)
+        assert (ran.code, json.loads(ran.out)["as_of"]) == (0, "before" if options else None), ran.err
+    assert answers == ["changed", first.value]
+
+
+def test_a_base_on_a_server_is_named_by_its_url(generate):
+    ran = generate("--kb", "postgresql://127.0.0.1:1/none")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1)
+    assert "127.0.0.1" in ran.err
 
 
 def test_a_stream_prints_the_same_text(generate):
@@ -51,6 +79,7 @@ def test_lookups_are_shown(line, generate):
         (["--top-p", "2"], "top_p 2.0 is not between 0 and 1"),
         (["--top-k", "0"], "top_k 0 keeps no token"),
         (["--kb", "none.db"], "there is no base at none.db"),
+        (["--as-of", "2026-01-01"], "name the base with --kb"),
     ],
 )
 def test_bad_options_are_one_line(generate, options, says):

@@ -114,7 +114,7 @@ def consistency(
     finish(measured(), out, json)
 
 
-def _kinds(bases: Sequence[Kind] | None, kb: Path | None) -> list[Kind]:
+def _kinds(bases: Sequence[Kind] | None, kb: str | None) -> list[Kind]:
     kinds = list(dict.fromkeys(bases or [Kind.full if kb else Kind.none]))
     if Kind.full in kinds and kb is None:
         raise LamlamError("--base full needs a base: name it with --kb")
@@ -122,7 +122,7 @@ def _kinds(bases: Sequence[Kind] | None, kb: Path | None) -> list[Kind]:
 
 
 @contextmanager
-def _base(kind: Kind, kb: Path | None, facts: Sequence[Fact]) -> Iterator[KnowledgeBase | Any]:
+def _base(kind: Kind, kb: str | None, facts: Sequence[Fact]) -> Iterator[KnowledgeBase | Any]:
     from lamlam.evaluate import temporary_base
 
     if kind is Kind.oracle:

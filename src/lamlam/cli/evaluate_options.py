@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The model: a checkpoint folder.", show_default=False)]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only so many, for a quick look.")]
 Seed = Annotated[int, typer.Option(min=0, help="Draws the confidence intervals, the examples and what is drawn.")]
-Kb = Annotated[Path | None, typer.Option("--kb", help="The base to look up in; without it, lookups are off.")]
+Kb = Annotated[
+    str | None,
+    typer.Option("--kb", help="The base to look up in, a file or a postgresql:// URL; without it, lookups are off."),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -47,7 +50,7 @@ def load(model: Path, base: KnowledgeBase | None) -> Any:
 
 
 @contextmanager
-def opened(kb: Path | None) -> Iterator[KnowledgeBase | None]:
+def opened(kb: str | Path | None) -> Iterator[KnowledgeBase | None]:
     """The base at a path, for a while; None where no path is given."""
     if kb is None:
         yield None
@@ -56,10 +59,10 @@ def opened(kb: Path | None) -> Iterator[KnowledgeBase | None]:
         yield base
 
 
-def refuse_missing(*paths: Path | None) -> None:
-    """Before a model is loaded, which takes a while."""
+def refuse_missing(*paths: str | Path | None) -> None:
+    """Before a model is loaded, which takes a while. Whether a server is there is seen when its base is opened."""
     for path in paths:
-        if path is not None and not path.exists():
+        if path is not None and "://" not in str(path) and not Path(path).exists():
             raise LamlamError(f"{path}: no such file or folder; give data to measure on")
 
 

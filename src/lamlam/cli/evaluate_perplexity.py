@@ -19,7 +19,7 @@ def perplexity(
         Path, typer.Argument(metavar="DOCS", help="Held-out documents with their calls.", show_default=False)
     ],
     kb: Annotated[
-        Path | None, typer.Option("--kb", help="A base made without these documents: dynamic perplexity with it.")
+        str | None, typer.Option("--kb", help="A base made without these documents: dynamic perplexity with it.")
     ] = None,
     oracle: Annotated[
         bool, typer.Option("--oracle", help="Dynamic perplexity with a base made of these documents' own calls.")

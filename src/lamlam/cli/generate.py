@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from lamlam.cli.terminal import Json, console, emit_json
+from lamlam.errors import LamlamError
 
 if TYPE_CHECKING:
     from lamlam.generate import Generation, LookupModel
@@ -29,7 +30,12 @@ class NoMatch(StrEnum):
 def generate(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A checkpoint folder.")],
     prompt: Annotated[str, typer.Argument(help="The text to go on with.")],
-    kb: Annotated[Path | None, typer.Option(help="The base to ask; without one, lookups are off.")] = None,
+    kb: Annotated[
+        str | None, typer.Option(help="The base to ask, a file or a postgresql:// URL; without one, lookups are off.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Ask the base as it was: an ISO date or time, or the name of a snapshot.")
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option(help="Tokens of new text; neither prompt nor lookups count.")] = 128,
     policy: Annotated[
         NoMatch,
@@ -66,6 +72,8 @@ def generate(
     from lamlam.generate.thrust import Thrust
     from lamlam.kb import KnowledgeBase
 
+    if as_of is not None and kb is None:
+        raise LamlamError("--as-of says when to ask a base; name the base with --kb")
     sampling = Sampling(temperature, top_k, top_p, seed, min_p, repetition_penalty)
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
@@ -77,13 +85,15 @@ def generate(
         "ask": ask if ask in ("always", "never") else Thrust.load(ask),
     }
     with KnowledgeBase.open(kb) if kb else nullcontext() as base:
+        if base is not None and as_of is not None:
+            base = base.as_of(as_of)
         lm = LookupModel.from_pretrained(model, base)
         if stream and not as_json:
             _stream(lm, prompt, show_lookups, options)
             return
         [result] = lm.generate([prompt], **options)
     if as_json:
-        emit_json({"base": str(kb) if kb else None, "policy": policy.value, "seed": seed, **_as_json(result)})
+        emit_json({"base": kb, "as_of": as_of, "policy": policy.value, "seed": seed, **_as_json(result)})
         return
     print_generation(result, show_lookups)
 

@@ -15,7 +15,10 @@ from lamlam.kb import KnowledgeBase
 def serve(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The model: a checkpoint folder.", show_default=False)],
     kb: Annotated[
-        Path | None, typer.Option("--kb", help="The base to look up in; without it, lookups are off.")
+        str | None,
+        typer.Option(
+            "--kb", help="The base to look up in, a file or a postgresql:// URL; without it, lookups are off."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 takes a free one.")] = 8000,

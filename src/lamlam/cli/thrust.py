@@ -34,7 +34,7 @@ def fit_command(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write; replaced.", show_default=False)],
     kb: Annotated[
-        Path | None, typer.Option("--kb", help="Say too what asking always, never and adaptively comes to.")
+        str | None, typer.Option("--kb", help="Say too what asking always, never and adaptively comes to.")
     ] = None,
     limit: Limit = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the halves, and starts the clusters.")] = 0,
@@ -73,7 +73,7 @@ def fit_command(
     thrust.save(out)
     result: dict[str, Any] = {
         "model": str(model),
-        "base": str(kb) if kb else None,
+        "base": kb,
         "split": str(questions),
         "limit": limit,
         "seed": seed,

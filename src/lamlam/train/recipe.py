@@ -78,7 +78,7 @@ class Recipe(BaseModel):
     parallel: Literal["ddp", "fsdp2"] = Field("ddp", description="under torchrun: weights whole or sharded")
     seed: int = Field(0, ge=0, description="of the first weights and of the order of windows")
     held_out: Path | None = Field(None, description="documents whose perplexities are measured during training")
-    held_out_base: Path | None = Field(None, description="a base for dynamic perplexity on them; without it, left out")
+    held_out_base: str | None = Field(None, description="a base for dynamic perplexity on them; without it, left out")
     held_out_documents: int = Field(100, ge=1, description="how many of them, from the first")
     evaluate_every: int = Field(1000, ge=1, description="steps between two measurements; the last step is one, too")
     log_every: int = Field(10, ge=1, description="steps between two lines of log.jsonl")
