@@ -143,8 +143,9 @@ class KnowledgeBase(WithOtherNames):
             found = self._store.exact_many(asked)
         except UnicodeEncodeError:  # one of them has a lone surrogate, which no base can hold
             return [self.lookup(*query) for query in asked]
+        # What the class Match does itself, in half the time.
         return [
-            self.lookup(*query) if fact is None else Match(fact, 1.0, _EXACTLY)
+            self.lookup(*query) if fact is None else tuple.__new__(Match, (fact, 1.0, _EXACTLY))
             for query, fact in zip(asked, found, strict=True)
         ]
 

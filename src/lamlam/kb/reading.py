@@ -141,7 +141,8 @@ def _exact_some(
     found: list[Fact | None] = [None] * len(queries)
     evident, again = set(), set()
     for number, rank, text, entity_id, value in connection.execute(_EXACT_MANY[width], parameters).fetchall():
-        (entity, relation), first = queries[number], found[number]
+        first = found[number]
+        entity, relation = queries[number]
         if first is not None and (value or number in evident):
             again.add(number)  # how many assert each decides, which is not read here
         elif value:
@@ -151,7 +152,8 @@ def _exact_some(
             else:  # somebody has changed the fact in between
                 again.add(number)
         elif first is None or (rank, text) < (first.rank, first.value):
-            found[number] = Fact(entity, relation, text, None, None, None, None, rank)
+            # What the class does itself, in half the time: of many at once this is a tenth.
+            found[number] = tuple.__new__(Fact, (entity, relation, text, None, None, None, None, rank, None, None))
     for number in again:
         entity, relation = queries[number]
         found[number] = next(iter(exact(connection, relations, entity, relation, 1, None)), None)
