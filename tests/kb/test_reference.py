@@ -58,6 +58,9 @@ ENTITIES = ["Ada Lovelace", "ADA LOVELACE", "Ada Lovelacce", "Alan Turing", "Apo
 RELATIONS = ["Birth Date", "birth_date", "Birth Place", "Birth Dates"]
 VALUES = [f"value-{number}-{'xyzw'[number]}" for number in range(4)]
 KEYS = st.tuples(st.sampled_from(ENTITIES), st.sampled_from(RELATIONS))
+ALIKE = {"ada lovelace": "ada lovelacce", "birth date": "birth dates"}
+ALIKE |= {other: one for one, other in ALIKE.items()}
+"""Normalised names that are taken for each other."""
 
 
 class Base(RuleBasedStateMachine):
@@ -109,11 +112,12 @@ class Base(RuleBasedStateMachine):
     @rule(key=KEYS, value=st.none() | st.sampled_from(VALUES), whole=st.booleans())
     def forget(self, key, value, whole):
         entity, relation = normalise(key[0]), normalise(key[1])
+        names, relations = self.closure(entity, None if whole else relation)
         gone = {
             triple
             for triple in self.live | self.past
-            if normalise(triple[0]) == entity
-            and (whole or (normalise(triple[1]) == relation and value in (None, triple[2])))
+            if normalise(triple[0]) in names
+            and (whole or (normalise(triple[1]) in relations and value in (None, triple[2])))
         }
         arguments = key[:1] if whole else (*key, value)
         try:
@@ -123,11 +127,11 @@ class Base(RuleBasedStateMachine):
             return
         assert {(fact.entity, fact.relation, fact.value) for fact in told.facts} == gone & self.live
         self.live, self.past = self.live - gone, self.past - gone
-        self.forgotten |= {tuple(map(normalise, triple)) for triple in gone}
+        self.forgotten |= {(name, normalise(one), normalise(value)) for name in names for _, one, value in gone}
         if whole:
-            self.forgotten.add((entity,))
+            self.forgotten |= {(name,) for name in names}
         elif value is None:
-            self.forgotten.add((entity, relation))
+            self.forgotten |= {(name, relation) for name in names for relation in relations}
         left = self.live | self.past
         raw = self.raw()
         for column, names in enumerate((ENTITIES, RELATIONS, VALUES)):
@@ -138,6 +142,30 @@ class Base(RuleBasedStateMachine):
         for entity in ENTITIES:  # now is when a neighbour would be offered
             for relation in RELATIONS:
                 self.answer_is_right((entity, relation))
+
+    def closure(self, entity, relation):
+        """The normalised names and relations that go with (entity, relation), or with a whole entity."""
+
+        def said(name, relation, triples):
+            return {triple[2] for triple in triples if (normalise(triple[0]), normalise(triple[1])) == (name, relation)}
+
+        ever, every = self.live | self.past, {normalise(relation) for relation in RELATIONS}
+        other = ALIKE.get(relation)
+        relations = {relation}
+        if other and said(entity, other, ever) and said(entity, other, ever) <= said(entity, relation, ever):
+            relations.add(other)
+        twin = ALIKE.get(entity)
+        repeats = bool(twin)
+        asked = every if relation is None else relations
+        for one in every:
+            theirs, ours = said(twin, one, self.live), said(entity, one, ever)
+            if one in asked:
+                meant = ours if relation is None else set().union(*(said(entity, same, ever) for same in relations))
+                repeats &= theirs <= meant
+            else:
+                repeats &= not theirs or not ours or bool(theirs & ours)
+        repeats &= any(said(twin, one, self.live) for one in asked)
+        return {entity} | ({twin} if repeats else set()), relations
 
     @rule(key=KEYS)
     def lookup(self, key):

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
 from lamlam.errors import LamlamError
+from lamlam.kb.closure import closed_over
 from lamlam.kb.fact import Added, Change, Fact, Forgotten, Match, Resolution, Snapshot
 from lamlam.kb.names import normalise, unusable
 from lamlam.kb.other_names import WithOtherNames, ambiguous
@@ -236,8 +237,9 @@ class KnowledgeBase(WithOtherNames):
     ) -> Forgotten:
         """Remove an entity, what is known for one of its relations, or one value, with every trace in the file.
 
-        Every spelling with the same normalised form goes too, and for a whole entity its aliases. Lookups of what
-        was forgotten, misspelt ones included, find nothing; `add` refuses it. With `dry_run`, nothing is removed.
+        Every spelling with the same normalised form goes too, for a whole entity its aliases, and misspelt duplicates
+        that say the same of it (see `lamlam.kb.closure`). Lookups of what was forgotten, misspelt ones included, find
+        nothing; `add` refuses it. With `dry_run`, nothing is removed, and what would be is shown.
         Raises `LamlamError` where there is nothing of that name: what is not found cannot be forgotten.
         """
         if value is not None and relation is None:
@@ -367,31 +369,7 @@ class KnowledgeBase(WithOtherNames):
             entities = [same for named in aliased for same in self._store.entities_normalised(normalise(named.name))]
         if not entities:
             raise self._unknown(entity)
-        # A name under which an alias is filed as an entity of its own is another spelling of the same thing.
-        spelled: set[str] = set()
-        while (
-            more := {normalise(name) for named in entities for name in (named.name, *self._store.aliases_of(named.id))}
-            - spelled
-        ):
-            spelled |= more
-            known = {named.id for named in entities}
-            found = (named for name in sorted(more) for named in self._store.entities_normalised(name))
-            entities += [named for named in found if named.id not in known]
-        if relation is None:
-            return Selection(tuple(entities), frozenset(spelled))
-        wanted = normalise(relation)
-        own = {
-            named
-            for one in entities
-            for named in self._store.relations_of(one.id, past=True)
-            if normalise(named.name) == wanted
-        }
-        if not own:
-            there = sorted({named.name for one in entities for named in self._store.relations_of(one.id)})
-            raise LamlamError(f"{entity!r} has no {relation!r}, nothing was forgotten; it has {', '.join(there)}")
-        return Selection(
-            tuple(entities), frozenset(spelled), tuple(sorted(own)), None if value is None else normalise(value)
-        )
+        return closed_over(self._store, entities, entity, relation, value)
 
 
 def _shared(url: str, create: bool) -> Store:

@@ -138,6 +138,12 @@ def _holds(connection: sqlite3.Connection, what: Selection, relation: str) -> bo
     return any(connection.execute(query, (entity.id, relation)).fetchone() for entity in what.entities)
 
 
+def _has_any(connection: sqlite3.Connection, entity: int) -> bool:
+    """Whether an entity has a fact, or had one."""
+    left = "SELECT 1 FROM facts WHERE entity = ?1 UNION ALL SELECT 1 FROM past WHERE entity = ?1 LIMIT 1"
+    return connection.execute(left, (entity,)).fetchone() is not None
+
+
 def _drop_empty_entities(
     connection: sqlite3.Connection, names: NameIndex, tombstones: Tombstones, what: Selection
 ) -> set[int]:
@@ -146,10 +152,8 @@ def _drop_empty_entities(
     Gives the transactions under which the aliases had been put in.
     """
     touched: set[int] = set()
-    for entity in what.entities:
-        left = "SELECT 1 FROM facts WHERE entity = ?1 UNION ALL SELECT 1 FROM past WHERE entity = ?1 LIMIT 1"
-        if connection.execute(left, (entity.id,)).fetchone():
-            continue
+    gone = [entity for entity in what.entities if not _has_any(connection, entity.id)]
+    for entity in gone:
         aliases = connection.execute("SELECT normalised, made, ended FROM aliases WHERE entity = ?", (entity.id,))
         rows = aliases.fetchall()
         filed = sorted({row[0] for row in rows})
@@ -159,9 +163,11 @@ def _drop_empty_entities(
         connection.execute("DELETE FROM normalised WHERE hash = ? AND entity = ?", (closed_hash(normalised), entity.id))
         connection.execute("DELETE FROM aliases WHERE entity = ?", (entity.id,))
         connection.execute("DELETE FROM entities WHERE id = ?", (entity.id,))
-        for spelled in sorted({normalised, *filed}):
-            # The base does not know the name any more: a query for it must not slide to another entity either.
-            tombstones.guard(spelled)
+        if len(gone) == len(what.entities):
+            # The base does not know the name any more: a query for it must not slide to another entity either. Where
+            # another spelling of it stays, that is who a query means, and what it was asked for is guarded by its key.
+            for spelled in sorted({normalised, *filed}):
+                tombstones.guard(spelled)
     if what.relations is None:
         for spelled in what.spelled:
             query = "SELECT entity, made, ended FROM aliases WHERE normalised = ?"

@@ -1,0 +1,69 @@
+"""What else goes when something is forgotten: misspelt duplicates of it, and nobody else's facts."""
+
+import pytest
+
+from lamlam.kb import Fact
+
+
+def facts(told):
+    return {(fact.entity, fact.relation, fact.value) for fact in told.facts}
+
+
+def test_a_misspelt_duplicate_is_shown_and_goes(ada):
+    ada.add([Fact("Ada Lovelacce", "Birth Date", "10 december 1815")])
+    shown = ada.forget("Ada Lovelace", "Birth Date", dry_run=True)
+    assert shown.entities == ("Ada Lovelace", "Ada Lovelacce")
+    assert facts(ada.forget("Ada Lovelace", "Birth Date")) == facts(shown) == {
+        ("Ada Lovelace", "Birth Date", "10 December 1815"),
+        ("Ada Lovelacce", "Birth Date", "10 december 1815"),
+    }  # fmt: skip
+    for name in ("Ada Lovelace", "Ada Lovelacce", "Ada Lovelac", "Lovelace, Ada"):
+        assert ada.lookup(name, "Birth Date") is None
+        assert ada.lookup(name, "Occupation").fact.value == "mathematician"  # of her who stays
+    assert ada.lookup("Charles Babbage", "Birth Date") is not None
+    assert ada.add([Fact("Ada Lovelacce", "Birth Date", "10 December 1815")]).refused == 1
+    assert ada.check() == []
+
+
+@pytest.mark.parametrize(
+    ("others", "why"),
+    [
+        ([("Birth Date", "1 January 1900")], "says something else of what is forgotten"),
+        ([("Birth Date", "10 December 1815"), ("Birth Date", "1 January 1900")], "says more of it"),
+        ([("Birth Date", "10 December 1815"), ("Occupation", "baker")], "is somebody else by another fact"),
+        ([("Occupation", "mathematician")], "says nothing of it"),
+    ],
+)
+def test_a_namesake_keeps_what_is_hers(ada, others, why):
+    ada.add(Fact("Ada Lovelacce", *other) for other in others)
+    assert ada.forget("Ada Lovelace", "Birth Date").entities == ("Ada Lovelace",), why
+    assert {(match.fact.relation, match.fact.value) for match in ada.facts("Ada Lovelacce")} == set(others)
+
+
+@pytest.mark.parametrize("name", ["Ida Lovelace", "Ada Lovelace II", "Ada Babbage"])
+def test_another_name_with_the_same_value_stays(ada, name):
+    ada.add([Fact(name, "Birth Date", "10 December 1815")])
+    ada.forget("Ada Lovelace", "Birth Date")
+    assert ada.lookup(name, "Birth Date").fact.value == "10 December 1815"
+
+
+def test_with_a_whole_entity_goes_only_who_says_nothing_else(ada):
+    ada.add([Fact("Ada Lovelacce", "Birth Date", "10 December 1815"), Fact("Ada Lovvelace", "Spouse", "William King")])
+    assert ada.forget("Ada Lovelace").entities == ("Ada Lovelace", "Ada Lovelacce")
+    assert ada.lookup("Ada Lovvelace", "Spouse").fact.value == "William King"
+    assert ada.lookup("Ada Lovelacce", "Birth Date") is None
+
+
+def test_the_relation_in_other_words_goes_where_it_says_the_same(ada):
+    ada.add([Fact("Ada Lovelace", relation, "10 December 1815") for relation in ("Brith Date", "Date of Birth")])
+    ada.add([Fact("Ada Lovelace", "Former Birth Date", "10 December 1815"), Fact("Ada Lovelace", "Born", "in London")])
+    gone = ada.forget("Ada Lovelace", "Birth Date")
+    assert {fact.relation for fact in gone.facts} == {"Birth Date", "Brith Date", "Date of Birth"}
+    assert {match.fact.relation for match in ada.facts("Ada Lovelace")} == {"Born", "Former Birth Date", "Occupation"}
+    assert ada.lookup("Ada Lovelace", "date of birth") is None
+
+
+def test_a_duplicate_that_still_has_the_former_value_goes(ada):
+    ada.add([Fact("Ada Lovelacce", "Birth Date", "10 December 1815")])
+    ada.set("Ada Lovelace", "Birth Date", "1815")
+    assert "Ada Lovelacce" in ada.forget("Ada Lovelace", "Birth Date").entities
