@@ -10,7 +10,8 @@ import yaml
 
 from lamlam.demo.experiment import KINDS, Demonstration, Scale
 from lamlam.errors import LamlamError
-from lamlam.evaluate import items, own_calls, read_questions, read_suite
+from lamlam.evaluate import own_calls, read_questions
+from lamlam.evaluate.suite import items, read_suite
 from lamlam.generate import LookupModel
 from lamlam.kb import KnowledgeBase
 from lamlam.text.files import read_documents

@@ -91,6 +91,9 @@ def test_pararel(tmp_path):
     assert (fact.entity, fact.relation, fact.value) == ("Ada Lovelace", "place of birth", "London")
     with pytest.raises(LamlamError, match="none of those in"):
         pararel(write(tmp_path / "t.jsonl", other), patterns)
+    backwards = write(tmp_path / "backwards.jsonl", {"predicate_id": "P19", "pattern": "[Y] bore [X]."})
+    with pytest.raises(LamlamError, match=r"no pattern in it has \[X\] before and \[Y\] at its end"):
+        pararel(tmp_path / "t.jsonl", backwards)
 
 
 @pytest.mark.data

@@ -1,6 +1,7 @@
 """Biographies: claims against a table, and a judge behind a local server, with every way in which it can fail."""
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -56,6 +57,9 @@ def test_files(tmp_path):
     assert read_table(tmp_path / "facts.jsonl").facts == {"Ada": {"London"}}
     (tmp_path / "facts.jsonl").write_text(json.dumps({"subject": "Ada", "relation": "City"}))
     with pytest.raises(LamlamError, match="line 1: no object"):
+        read_table(tmp_path / "facts.jsonl")
+    (tmp_path / "facts.jsonl").write_text("")
+    with pytest.raises(LamlamError, match="no facts in it"):
         read_table(tmp_path / "facts.jsonl")
 
 
@@ -147,3 +151,9 @@ def test_no_passages(serve):
     judge = Judge("http://127.0.0.1:9/v1", "j")
     with pytest.raises(LamlamError, match="no passage about any of the 2 people"):
         factscore(TEXTS, {}, judge, data="toy", prompt="{name}", model="m", base="none", policy="abstain")
+
+
+def test_without_the_package_for_judges(monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(LamlamError, match=r"pip install 'lamlam\[openai\]'"):
+        Judge("http://127.0.0.1:9/v1", "j")

@@ -121,6 +121,8 @@ def test_questions_from_parquet_are_those_from_jsonl(folder, tmp_path):
         ("q.jsonl", b'{"prompt": "x"}', "line 1: 'value' is None"),
         ("q.jsonl", b'{"prompt": 3, "value": "x"}', "line 1: 'prompt' is 3"),
         ("q.jsonl", b'{"prompt": "x", "value": "x", "entity": 3}', "line 1: 'entity' is 3"),
+        ("q.jsonl", b'{"prompt": "x", "value": "x", "answers": [""]}', r"line 1: 'answers' is \[''\], which is no list"),
+        ("q.jsonl", b'{"prompt": "x", "value": "x", "seen": -1}', "line 1: 'seen' is -1, which is no number of times"),
         ("q.parquet", b"PAR1", "not a whole Parquet file"),
     ],
 )
@@ -139,3 +141,61 @@ def test_missing_files(folder):
         run("perplexity", folder / "model", folder / "none")
     with pytest.raises(LamlamError, match="not a checkpoint"):
         run("perplexity", folder, folder / "documents.parquet")
+
+
+def test_a_model_without_lookup_tokens(folder, tmp_path):
+    """Every command that measures a model says so in one line, whichever it is."""
+    from tokenizers import Tokenizer, models
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    size = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 1}
+    LlamaForCausalLM(LlamaConfig(vocab_size=2, **size)).save_pretrained(tmp_path / "plain")
+    words = Tokenizer(models.WordLevel({"Ada": 0, "?": 1}, unk_token="?"))
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="?").save_pretrained(tmp_path / "plain")
+    for command in (
+        ("completion", tmp_path / "plain", folder / "questions.jsonl"),
+        ("perplexity", tmp_path / "plain", folder / "documents.parquet"),
+        ("audit", tmp_path / "plain", folder / "questions.jsonl", "--kb", folder / "facts.db"),
+    ):
+        with pytest.raises(LamlamError, match="has no lookup tokens") as error:
+            run(*command)
+        assert "\n" not in str(error.value)
+
+
+def test_a_base_that_lacks_the_entities(folder, tmp_path):
+    """It is said how much of what is asked the base holds, and the questions are asked all the same."""
+    with KnowledgeBase.open(tmp_path / "other.db", create=True) as kb:
+        kb.add([Fact("Charles Babbage", "Birth Date", "1791")])
+    asked = ("completion", folder / "model", folder / "questions.jsonl", "--json")
+    for base, holds in ((tmp_path / "other.db", 0), (folder / "facts.db", 1)):
+        [made] = json.loads(run(*asked, "--kb", base))["results"]
+        assert made["notes"] == [f"The base holds {holds} of the 1 facts that questions ask for by name."]
+
+
+def test_what_was_measured_before_a_failure_is_kept(folder, tmp_path, monkeypatch):
+    from lamlam import evaluate
+
+    def fails(*_, **__):
+        raise LamlamError("the base went away")
+
+    monkeypatch.setattr(evaluate, "temporary_base", fails)  # of the oracle base, which comes second
+    asked = ("completion", folder / "model", folder / "questions.jsonl", "--kb", folder / "facts.db")
+    with pytest.raises(LamlamError, match="went away"):
+        run(*asked, "--base", "full", "--base", "oracle", "--out", tmp_path / "out")
+    assert [result.base for result in read_results([tmp_path / "out"])] == ["full"]
+    assert "full" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ((), "give a table with --facts, or a judge with --judge"),
+        (("--judge", "http://127.0.0.1:9/v1"), "give documents with --passages"),
+        (("--facts", "documents.parquet", "--prompt", "Who?"), "names nobody"),
+    ],
+)
+def test_biographies_held_against_nothing(folder, more, says):
+    (folder / "people.txt").write_text("Ada\n")
+    more = [folder / part if part.endswith(".parquet") else part for part in more]
+    with pytest.raises(LamlamError, match=says):
+        run("biography", folder / "model", folder / "people.txt", *more)

@@ -1,6 +1,12 @@
 """lm-evaluation-harness on a real checkpoint with a local task, with a base and without."""
 
 import json
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -92,6 +98,40 @@ def test_a_local_task(folder, base, tmp_path):
     [made] = json.loads(ran.stdout.splitlines()[-1])["results"]
     assert made["base"] == ("full" if base else "none")
     assert 0 <= made["metrics"]["towns: acc"]["value"] <= 1
+
+
+def test_the_harness_finds_the_model_by_its_name():
+    """By an entry point, and by the file of tasks for releases that do not look for those."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
+    module, _, name = project["project"]["entry-points"]["lm_eval.models"]["lamlam"].partition(":")
+    assert getattr(import_module(module), name) is LamlamLM
+    group = load_yaml(str(files("lamlam.evaluate").joinpath("lamlam.yaml")))
+    assert (group["task"], group["metadata"]["model"]) == ([], LamlamLM)
+
+
+@pytest.mark.slow
+def test_the_harness_own_command(folder):
+    tasks = f"{files('lamlam.evaluate').joinpath('lamlam.yaml')},towns"
+    arguments = ["--model", "lamlam", "--model_args", f"pretrained={folder / 'model'},kb={folder / 'facts.db'}"]
+    arguments += ["--tasks", tasks, "--include_path", str(folder / "tasks"), "--device", "cpu"]
+    ran = subprocess.run([sys.executable, "-m", "lm_eval", *arguments], capture_output=True, text=True, timeout=110)
+    assert ran.returncode == 0, ran.stderr
+    assert "|towns|" in ran.stdout
+
+
+def test_without_the_harness(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    ran = CliRunner().invoke(app, ["harness", str(folder / "model"), "--tasks", "towns"])
+    assert "pip install 'lamlam[lm-eval]'" in str(ran.exception)
+
+
+def test_data_that_cannot_be_had(folder, tmp_path):
+    (tmp_path / "gone.yaml").write_text(TASK.format(data=tmp_path / "gone.jsonl").replace("towns", "gone"))
+    ran = CliRunner().invoke(app, ["harness", str(folder / "model"), "--tasks", "gone", "--include", str(tmp_path)])
+    assert isinstance(ran.exception, LamlamError)
+    assert "a task's data cannot be had" in str(ran.exception)
 
 
 def test_a_task_that_there_is_not(folder, monkeypatch):

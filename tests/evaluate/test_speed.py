@@ -1,6 +1,8 @@
 """Figures of speed from files of JSON."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -25,3 +27,9 @@ def test_other_files(tmp_path, content):
         speed_result(tmp_path / "x.json")
     with pytest.raises(LamlamError, match="cannot be read"):
         speed_result(tmp_path / "none.json")
+
+
+def test_speed_needs_no_more_than_it_uses():
+    """Machines that are lent for speed have PyTorch and little else."""
+    code = "import sys; sys.modules['pydantic'] = None; import lamlam.evaluate.speed, lamlam.evaluate.decode_speed"
+    subprocess.run([sys.executable, "-c", code], check=True)

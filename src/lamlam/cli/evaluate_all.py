@@ -30,7 +30,8 @@ def all_of_them(
 
     Example: `lamlam eval all runs/demo --limit 200`
     """
-    from lamlam.evaluate import items, read_results, read_suite, write_report, write_result
+    from lamlam.evaluate import read_results, write_report, write_result
+    from lamlam.evaluate.suite import items, read_suite
 
     chosen = read_suite(suite)
     out = out or chosen.folder / "results"

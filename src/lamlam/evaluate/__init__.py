@@ -1,4 +1,7 @@
-"""Measuring models: every figure with its definition, its base, its split, its policy and its seed."""
+"""Measuring models: every figure with its definition, its base, its split, its policy and its seed.
+
+Suites (`lamlam.evaluate.suite`) and speed are modules of their own, so that measuring needs no more than it uses.
+"""
 
 from lamlam.evaluate.audit import audit
 from lamlam.evaluate.benchmarks import Benchmark, oracle_facts, pararel, read_benchmark
@@ -19,7 +22,6 @@ from lamlam.evaluate.questions import AnyQuestion, Question, read_questions
 from lamlam.evaluate.report import by_task, cell, metric_names, write_report
 from lamlam.evaluate.scoring import Windowing, token_nlls, windowing
 from lamlam.evaluate.speed import speed_result
-from lamlam.evaluate.suite import items, read_suite
 from lamlam.evaluate.task import Definition, Metric, Result, read_results, write_result
 from lamlam.evaluate.tofu import read_tofu
 from lamlam.evaluate.unlearning import unlearn_base, unlearn_weights
@@ -52,7 +54,6 @@ __all__ = [
     "factscore",
     "finetuned",
     "infuse",
-    "items",
     "measure_biographies",
     "measure_completion",
     "measure_consistency",
@@ -69,7 +70,6 @@ __all__ = [
     "read_names",
     "read_questions",
     "read_results",
-    "read_suite",
     "read_table",
     "read_tofu",
     "small_models",

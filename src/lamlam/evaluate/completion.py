@@ -185,7 +185,21 @@ def measure_completion(
         [Breakdown("by group", ("group", "questions", "strict", "peer's lenient", "contains"), rows)] if rows else (),
         [chart] if 1 < len(rows) <= 24 else (),
         right_and_wrong((answer.example() for answer in done.answers), seed),
+        _held(lm, questions),
     )  # fmt: skip
+
+
+def _held(lm: LookupModel, questions: Sequence[AnyQuestion]) -> list[str]:
+    """A note: a model cannot find what its base does not hold."""
+    named = [question for question in questions if question.entity and question.relation]
+    if lm.kb is None or not named:
+        return []
+    matches = lm.kb.lookup_many([(question.entity or "", question.relation or "") for question in named])
+    held = sum(
+        match is not None and normalise(match.fact.value) in map(normalise, accepted(question))
+        for question, match in zip(named, matches, strict=True)
+    )
+    return [f"The base holds {held:,} of the {len(named):,} facts that questions ask for by name."]
 
 
 def _counted(answer: Answer) -> tuple[bool, bool, bool]:

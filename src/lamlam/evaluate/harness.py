@@ -1,12 +1,15 @@
 """lm-evaluation-harness on an LmLm: its tasks, with the model's base and without.
 
-The harness finds models by name among those that are registered, and this module registers `lamlam`:
+    lm_eval --model lamlam --model_args pretrained=model,kb=facts.db --tasks arc_easy
+
+works as soon as the harness looks for the entry points of other packages, which the releases up to 0.4.13 do not. There
+`lamlam.yaml`, beside this module, makes the model known where it stands among the tasks; so does
 
     python -m lamlam.evaluate.harness --model lamlam --model_args pretrained=model,kb=facts.db --tasks arc_easy
 
-takes every argument of `lm_eval`. With a base the model may ask in what it continues, wherever it would by itself (not
-in the context, which is not its to write), and the continuation is scored with the answers in view; without `kb` its
-lookups are off.
+which takes every argument of `lm_eval`. With a base the model may ask in what it continues, wherever it would by itself
+(not in the context, which is not its to write), and the continuation is scored with the answers in view; without `kb`
+its lookups are off.
 """
 
 from __future__ import annotations
