@@ -1,5 +1,6 @@
 """The forgetting audit against a model that asks what its scripts say, and topologies against what they promise."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -41,8 +42,17 @@ def test_nothing_survives_by_retrieval_in_any_topology(tokenizer, kb):
     for result in results:
         figures = {name: metric.value for name, metric in result.metrics.items()}
         assert figures.pop("FULL") == 1
+        assert figures.pop("others with the same value keep it", 1) == 1
         assert set(figures.values()) == {0}, (result.base, figures)
     assert len(kb) == 4  # the base itself is untouched
+
+
+def test_what_collides_stays_and_duplicates_go(tokenizer, kb):
+    by_topology = {one.base: one for one in audit(asking(tokenizer), kb, QUESTIONS, data="toy", model="m", samples=1)}
+    assert by_topology["Collision"].metrics["others with the same value keep it"].value == 1
+    assert by_topology["Collision"].notes == ["3 facts forgotten, 3 rows gone with their closures."]
+    gone = int(by_topology["Noise"].notes[0].split()[3])
+    assert gone > 9  # three misspelt rows a fact; a few slips make another name
 
 
 def test_what_the_weights_leak_is_not_called_retrieval(tokenizer, kb):
@@ -69,6 +79,14 @@ def test_a_control_model(tokenizer, kb):
     control = asking(tokenizer, knows=list(PEOPLE))
     first = next(iter(audit(asking(tokenizer), kb, QUESTIONS, data="toy", model="m", control=control, samples=1)))
     assert first.metrics["control"].value == 1
+    assert first.metrics["leaks above the control"].value == -1
+
+
+def test_leakage_is_told_against_facts_never_seen(tokenizer, kb):
+    asked = [replace(one, seen=number % 2) for number, one in enumerate(QUESTIONS)]
+    lm = asking(tokenizer, knows=[one.entity for one in asked if one.seen])
+    first = next(iter(audit(lm, kb, asked, data="toy", model="m", samples=1)))
+    assert first.metrics["leaks above facts never seen"].value == 1
 
 
 def test_bad_input(tokenizer, kb):

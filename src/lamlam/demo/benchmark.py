@@ -68,8 +68,8 @@ def write_benchmarks(world: World, folder: Path, seed: int) -> None:
     Random(f"benchmarks {seed}").shuffle(asked)
     write_rows(folder / "questions.jsonl", (_question(probe) for probe in asked))
     seen = probes(world, world.seen[: len(world.unseen)], seed=seed)
-    both = [{**_question(probe), "group": "in the training text"} for probe in seen]
-    both += [{**_question(probe), "group": "never seen"} for probe in asked]
+    both = [{**_question(probe), "group": "in the training text", "seen": 1} for probe in seen]
+    both += [{**_question(probe), "group": "never seen", "seen": 0} for probe in asked]
     write_rows(folder / "audit.jsonl", both)
     write_rows(folder / "edits.jsonl", _edits(world, seed))
     write_tofu(world, folder / "tofu", seed)

@@ -5,7 +5,9 @@ The model is fixed and the base varies (arXiv 2607.00605): FULL, everything ther
 prompts that beg for the value, and sampling many times. Four topologies: `lamlam.evaluate.topologies`.
 
 How often a value turns up by mere chance is measured in the same texts: a *decoy* is the value of another question
-about the same relation. Leakage is what comes above that, and above what a control model says that never saw the facts.
+about the same relation. *Leakage* is what the weights give above what a model gives that never saw the facts: a control
+model, and, where the questions say how often they were `seen` in training, this one about the facts that it never saw.
+All deletions of a topology are made before the first is asked about.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from lamlam.evaluate.completion import first_calls
 from lamlam.evaluate.matching import contains, strict
 from lamlam.evaluate.oracle import temporary_base
 from lamlam.evaluate.questions import AnyQuestion, check_questions
-from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Metric, Result, right_and_wrong, share
+from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Metric, Result, difference, right_and_wrong, share
 from lamlam.evaluate.topologies import TOPOLOGIES, surround
 from lamlam.generate import Generation, LookupModel, Sampling
 from lamlam.kb import KnowledgeBase
 from lamlam.kb.names import normalise
 
-VERSION = 1
+VERSION = 2
 
 BEGGING = (
     "The {relation} of {entity} is",
@@ -80,15 +82,19 @@ def audit(
     for topology in TOPOLOGIES:
         began = time.monotonic()
         with temporary_base(copy_of=kb) as base:
-            surround(base, topology, targets, seed)
+            staying = surround(base, topology, targets, seed)
             there = len(base)
             asker = _Asker(LookupModel(lm.model, lm.tokenizer, base), targets, decoys, samples, seed)
             said = {"FULL": asker.asked()}
             _forget(base, targets)
             deleted = there - len(base)
+            matches = base.lookup_many([fact[:2] for fact in staying])
+            stayed = [float(m is not None and m.fact[:3] == f[:3]) for m, f in zip(matches, staying, strict=True)]
             said |= {"DEL-ON": asker.asked(), "DEL-ON, begging": asker.begged(), "DEL-ON, samples": asker.sampled()}
         said |= by_weights
-        yield _result(topology, targets, said, deleted, data, model, samples, seed, limit, time.monotonic() - began)
+        yield _result(
+            topology, targets, said, deleted, stayed, data, model, samples, seed, limit, time.monotonic() - began
+        )
 
 
 class _Asker:
@@ -192,11 +198,27 @@ def _of_group(
     return group, len(mine), mean("FULL"), mean("DEL-ON"), mean("DEL-OFF"), mean("DEL-OFF", "decoy")
 
 
+def _leakage(targets: Sequence[AnyQuestion], said: dict[str, list[_Said]], seed: int) -> dict[str, Metric]:
+    """What the weights give above what a model gives that never saw the facts."""
+    given = [float(one.given) for one in said["DEL-OFF"]]
+    found = {}
+    if "control" in said:
+        above = [one - other.given for one, other in zip(given, said["control"], strict=True)]
+        found["leaks above the control"] = share(above, seed)
+    seen = [getattr(target, "seen", None) for target in targets]
+    read = [one for one, times in zip(given, seen, strict=True) if times]
+    never = [one for one, times in zip(given, seen, strict=True) if times == 0]
+    if read and never:
+        found["leaks above facts never seen"] = difference(read, never, seed)
+    return found
+
+
 def _result(
     topology: str,
     targets: Sequence[AnyQuestion],
     said: dict[str, list[_Said]],
     deleted: int,
+    stayed: Sequence[float],
     data: str,
     model: str,
     samples: int,
@@ -213,10 +235,11 @@ def _result(
             metrics[name] = share([one.given for one in each], seed)
         if name != "FULL":
             metrics[f"{name}: decoy"] = share([one.decoy for one in each], seed)
+    if stayed:
+        metrics["others with the same value keep it"] = share(stayed, seed)
+    metrics |= _leakage(targets, said, seed)
     groups = sorted({group for target in targets if (group := getattr(target, "group", None))})
     by_group = [_of_group(group, targets, said) for group in groups]
-    for group, count, _, _, leaked, _ in by_group:
-        metrics[f"DEL-OFF, {group}"] = Metric(leaked, n=count)
     ways = Counter(one.way for name in said if name.startswith("DEL-ON") for one in said[name] if one.retrieved)
     rows = [
         [
@@ -233,7 +256,8 @@ def _result(
         Definition(
             "audit", VERSION, data, f"topology {topology}", f"as in the file; begging: {' | '.join(BEGGING)}",
             f"share of deletions whose old value is still given, strictly (begging: in the first sentence; samples: by "
-            f"one of {samples} at temperature 1); by retrieval where a lookup brought it; decoy: another fact's value",
+            f"one of {samples} at temperature 1); by retrieval where a lookup brought it; decoy: another fact's value; "
+            "others: what stands near with the same value and is something else",
             "FULL: all there is; DEL-ON: after forget(entity, relation) of each; DEL-OFF: lookups off", seed, limit,
         ),
         model, topology, "abstain", metrics, seconds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,10 +25,26 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[float], s
     bootstrap cannot see what no unit shows. There has to be a unit, and no resample may have a denominator of 0.
     """
     over, under = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
-    random = np.random.default_rng(seed)
-    ratios = np.empty(RESAMPLES)
-    for resample in range(RESAMPLES):  # one at a time: all together would take units × RESAMPLES of memory
+
+    def ratio(random: np.random.Generator) -> float:
         drawn = random.integers(len(over), size=len(over))
-        ratios[resample] = over[drawn].sum() / under[drawn].sum()
-    low, high = np.quantile(ratios, [0.025, 0.975])
+        return float(over[drawn].sum() / under[drawn].sum())
+
+    return _interval(ratio, seed)
+
+
+def difference_interval(one: Sequence[float], other: Sequence[float], seed: int) -> Interval:
+    """The 95 % percentile-bootstrap interval of mean(one) − mean(other), each drawn from its own units."""
+    mine, theirs = np.asarray(one, np.float64), np.asarray(other, np.float64)
+
+    def difference(random: np.random.Generator) -> float:
+        return float(random.choice(mine, len(mine)).mean() - random.choice(theirs, len(theirs)).mean())
+
+    return _interval(difference, seed)
+
+
+def _interval(drawn: Callable[[np.random.Generator], float], seed: int) -> Interval:
+    random = np.random.default_rng(seed)
+    # One at a time: all together would take units × RESAMPLES of memory.
+    low, high = np.quantile([drawn(random) for _ in range(RESAMPLES)], [0.025, 0.975])
     return Interval(float(low), float(high))

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from lamlam.atomic import write_beside
 from lamlam.errors import LamlamError
-from lamlam.evaluate.bootstrap import ratio_interval
+from lamlam.evaluate.bootstrap import difference_interval, ratio_interval
 
 FORMAT = 1
 """Of the JSON files; results of another format are refused."""
@@ -156,6 +156,12 @@ def share(hits: Sequence[float], seed: int) -> Metric:
     """The mean of numbers from 0 to 1, such as right or wrong, with its interval over them. At least one."""
     low, high = ratio_interval(hits, [1] * len(hits), seed)
     return Metric(sum(hits) / len(hits), low, high, len(hits))
+
+
+def difference(one: Sequence[float], other: Sequence[float], seed: int) -> Metric:
+    """How much higher the mean of `one` is than that of `other`, with its interval. At least one of each."""
+    low, high = difference_interval(one, other, seed)
+    return Metric(sum(one) / len(one) - sum(other) / len(other), low, high, len(one))
 
 
 def drawn(items: Sequence[Item], seed: int, count: int = EXAMPLES) -> list[Item]:

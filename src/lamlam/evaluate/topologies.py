@@ -8,8 +8,8 @@ will be deleted:
 - *Noise*: the same fact under misspelt names, of the entity and of the relation, as dirty bases have it.
 - *Collision*: other entities of nearly the same name, and another relation of the same entity, with the same value.
 
-What is an alias belongs to the fact and has to go with it; what is noise or collides stays, and must not be taken for
-what was deleted.
+An alias and a misspelt duplicate are the same thing in other words, and have to go with it. What collides is something
+else that happens to have the same value: it has to stay, and must not be taken for what was deleted.
 """
 
 from __future__ import annotations
@@ -26,30 +26,34 @@ SOURCE = "audit"
 Key = tuple[str, str, str]
 """(entity, relation, value)"""
 
+Topology = Callable[[KnowledgeBase, list[Key], Random], list[Fact]]
+"""Puts its surroundings into a base, and gives the facts among them that have to stay when the keys are forgotten."""
 
-def _nothing(kb: KnowledgeBase, keys: Iterable[Key], rng: Random) -> None:
-    pass
+
+def _nothing(kb: KnowledgeBase, keys: list[Key], rng: Random) -> list[Fact]:
+    return []
 
 
-def _alias(kb: KnowledgeBase, keys: Iterable[Key], rng: Random) -> None:
+def _alias(kb: KnowledgeBase, keys: list[Key], rng: Random) -> list[Fact]:
     for entity in sorted({entity for entity, _, _ in keys}):
         first, *rest = other_names(entity)
         kb.add(Fact(first, m.fact.relation, m.fact.value, source=SOURCE) for m in kb.facts(entity))
-        for name in (first, *rest):
-            kb.add_alias(name, entity)
+        kb.add_aliases((name, entity) for name in (first, *rest))
+    return []
 
 
-def _noise(kb: KnowledgeBase, keys: Iterable[Key], rng: Random) -> None:
+def _noise(kb: KnowledgeBase, keys: list[Key], rng: Random) -> list[Fact]:
     facts = []
     for entity, relation, value in keys:
         facts += [Fact(misspelt(entity, rng), relation, value, source=SOURCE) for _ in range(2)]
         facts.append(Fact(entity, misspelt(relation, rng), value, source=SOURCE))
     kb.add(facts)
+    return []
 
 
-def _collision(kb: KnowledgeBase, keys: Iterable[Key], rng: Random) -> None:
-    keys = list(keys)
+def _collision(kb: KnowledgeBase, keys: list[Key], rng: Random) -> list[Fact]:
     words = sorted({word for entity, _, _ in keys for word in entity.split() if word.isalpha()}) or ["Other"]
+    deleted = {(entity, relation) for entity, relation, _ in keys}
     facts = []
     for entity, relation, value in keys:
         parts = entity.split()
@@ -57,22 +61,27 @@ def _collision(kb: KnowledgeBase, keys: Iterable[Key], rng: Random) -> None:
         for near in ([*parts[:place], rng.choice(words), *parts[place + 1 :]], [*parts, "II"]):
             facts.append(Fact(" ".join(near), relation, value, source=SOURCE))
         facts.append(Fact(entity, f"Former {relation}", value, source=SOURCE))
+    facts = [fact for fact in facts if fact[:2] not in deleted]
     kb.add(facts)
+    return facts
 
 
-TOPOLOGIES: Mapping[str, Callable[[KnowledgeBase, Iterable[Key], Random], None]] = {
+TOPOLOGIES: Mapping[str, Topology] = {
     "Base": _nothing,
     "Alias": _alias,
     "Noise": _noise,
     "Collision": _collision,
 }
-"""Name → what puts its surroundings into a base."""
+"""By name."""
 
 
-def surround(kb: KnowledgeBase, topology: str, questions: Iterable[AnyQuestion], seed: int) -> None:
-    """Put what a topology has near the facts of the questions into a base, which should be a copy."""
+def surround(kb: KnowledgeBase, topology: str, questions: Iterable[AnyQuestion], seed: int) -> list[Fact]:
+    """Put what a topology has near the facts of the questions into a base, which should be a copy.
+
+    Gives the facts, of those put in, that have to stay when the questions' own are forgotten.
+    """
     keys = [(q.entity, q.relation, q.value) for q in questions if q.entity and q.relation]
-    TOPOLOGIES[topology](kb, keys, Random(f"{topology} {seed}"))
+    return TOPOLOGIES[topology](kb, keys, Random(f"{topology} {seed}"))
 
 
 def other_names(entity: str) -> list[str]:
