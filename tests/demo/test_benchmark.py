@@ -28,7 +28,7 @@ def run(tmp_path_factory):
     for kind in KINDS:
         demonstration.train(kind, lambda *_: None)
     suite = yaml.safe_load((folder / "suite.yaml").read_text())
-    suite |= {"infusion_sizes": ["1x32"], "infusion_repeats": [1, 2], "infusion_documents": 24}
+    suite |= {"infusion_sizes": ["1x32"], "infusion_repeats": [1, 2], "infusion_documents": 44}
     (folder / "suite.yaml").write_text(yaml.safe_dump(suite))
     # Facts to be read a hundred times are what takes long.
     rows = [json.loads(line) for line in (folder / "eval" / "memory.jsonl").read_text().splitlines()]

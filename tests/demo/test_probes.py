@@ -1,4 +1,4 @@
-from lamlam.demo.probes import probes
+from lamlam.demo.probes import probes, reworded
 from lamlam.demo.world import RELATIONS, World
 from lamlam.text import Document
 
@@ -48,3 +48,11 @@ def test_per_person_limits_and_the_seed_varies_the_probes(world: World):
     assert len(first) == 4 * len(world.unseen)
     assert first == again != other
     assert len(probes(world, world.unseen[:2], 99)) == 2 * 13
+
+
+def test_reworded_asks_for_the_same_in_other_words(world: World):
+    for probe in probes(world, world.unseen[:5]):
+        again = reworded(world, probe, seed=0)
+        assert again == reworded(world, probe, seed=0)
+        assert (again.entity, again.relation, again.value) == (probe.entity, probe.relation, probe.value)
+        assert again.prompt.split()[-2:] != probe.prompt.split()[-2:]

@@ -121,7 +121,11 @@ def test_questions_from_parquet_are_those_from_jsonl(folder, tmp_path):
         ("q.jsonl", b'{"prompt": "x"}', "line 1: 'value' is None"),
         ("q.jsonl", b'{"prompt": 3, "value": "x"}', "line 1: 'prompt' is 3"),
         ("q.jsonl", b'{"prompt": "x", "value": "x", "entity": 3}', "line 1: 'entity' is 3"),
-        ("q.jsonl", b'{"prompt": "x", "value": "x", "answers": [""]}', r"line 1: 'answers' is \[''\], which is no list"),
+        (
+            "q.jsonl",
+            b'{"prompt": "x", "value": "x", "answers": [""]}',
+            r"line 1: 'answers' is \[''\], which is no list",
+        ),
         ("q.jsonl", b'{"prompt": "x", "value": "x", "seen": -1}', "line 1: 'seen' is -1, which is no number of times"),
         ("q.parquet", b"PAR1", "not a whole Parquet file"),
     ],

@@ -1,5 +1,6 @@
 """What sits in the weights, and the infusion curve, on models trained in seconds."""
 
+import json
 import math
 
 import pytest
@@ -78,6 +79,7 @@ def test_infusion(tokenizer):
     results = list(infuse(sizes, general, pairs, [1, 2], data="toy", documents=8, tuning=Tuning(1)))
     assert [result.model for result in results] == ["standard, 1x32", "lmlm, 1x32"]
     assert [row[0] for row in results[0].tables[0].rows] == [1, 2]
+    assert {"retention, 1 times", "retention, 2 times", "falls from its highest by"} <= set(results[0].metrics)
     with pytest.raises(LamlamError, match="12 documents, more than the 8"):
         next(infuse(sizes, general, pairs, [3], data="toy", documents=8, tuning=Tuning(1)))
     for size in ("big", "2x", "0x32", "1x33"):
@@ -90,6 +92,15 @@ def test_infusion_documents(tmp_path):
     write_documents(documents, tmp_path / "facts.parquet")
     [(document, question)] = read_infusion(tmp_path / "facts.parquet", 1)
     assert (document, question.prompt, question.value) == (documents[0], questions[0].prompt, "London")
+    rows = [
+        {"prompt": f"{q.entity} came from", "value": q.value, "entity": q.entity, "relation": q.relation}
+        for q in questions
+    ]
+    (tmp_path / "other.jsonl").write_text("\n".join(map(json.dumps, rows[:2])))
+    [(_, question)] = read_infusion(tmp_path / "facts.parquet", 1, tmp_path / "other.jsonl")
+    assert (question.prompt, question.value) == ("Person 0 came from", "London")
+    with pytest.raises(LamlamError, match="no question asks for 'Birth Place' of 'Person 2'"):
+        read_infusion(tmp_path / "facts.parquet", None, tmp_path / "other.jsonl")
     write_documents([Document("x", "plain")], tmp_path / "plain.parquet")
     with pytest.raises(LamlamError, match="document x has no call"):
         read_infusion(tmp_path / "plain.parquet")

@@ -51,6 +51,9 @@ def infusion(
         Path,
         typer.Argument(metavar="FACTS", help="Documents of one fact each, with its call."),
     ],
+    questions: Annotated[
+        Path | None, typer.Option(help="Questions about the same facts in other words; else their own words are asked.")
+    ] = None,
     sizes: Annotated[list[str] | None, typer.Option("--size", help="LAYERSxHIDDEN, for each model.")] = None,
     repeats: Annotated[list[int] | None, typer.Option("--repeat", help="How often each fact is repeated.")] = None,
     trained: Annotated[int, typer.Option(min=1, help="Documents in each training.")] = 2000,
@@ -64,7 +67,7 @@ def infusion(
 
     Example: `lamlam eval infusion model docs.parquet facts.parquet --size 2x64 --size 4x128 --repeat 1 --repeat 10`
     """
-    refuse_missing(tokenizer, documents, facts)
+    refuse_missing(tokenizer, documents, facts, questions)
     from lamlam.evaluate import Tuning, infuse, read_infusion, small_models
     from lamlam.model import LookupTokenizer
 
@@ -72,8 +75,8 @@ def infusion(
     general = list(islice(read_documents(documents), trained))
     finish(
         infuse(
-            small_models(known, sizes or ["1x32", "2x64", "4x128"], seed), general, read_infusion(facts, limit),
-            repeats or [1, 3, 10, 30],
+            small_models(known, sizes or ["1x32", "2x64", "4x128"], seed), general,
+            read_infusion(facts, limit, questions), repeats or [1, 3, 10, 30],
             data=str(facts), documents=trained, tuning=Tuning(1, lr, 8, seed),
         ),
         out, json,

@@ -14,7 +14,7 @@ import yaml
 
 from lamlam.atomic import write_beside
 from lamlam.demo.biography import biography_prompt, documents_about
-from lamlam.demo.probes import Probe, probes
+from lamlam.demo.probes import Probe, probes, reworded
 from lamlam.demo.unlearning_data import as_document, write_rows, write_tofu
 from lamlam.demo.world import World
 from lamlam.kb import Fact, KnowledgeBase
@@ -23,6 +23,9 @@ from lamlam.text.files import write_documents
 
 _TIMES = ((0, 40), (1, 40), (10, 40), (100, 10))
 """How often facts are read, and how many of each, for the measurement of memory."""
+
+_INFUSED = 20
+"""People whose facts are infused, as the infusion curve has it."""
 
 _GENERAL = 400
 """Entities whose documents are the general text of the infusion curve."""
@@ -51,8 +54,9 @@ def write_suite(world: World, run: Path, context: int, seed: int) -> None:
         "edits": "eval/edits.jsonl",
         "tofu": "eval/tofu",
         "tofu_documents": "eval/tofu/documents.parquet",
-        "infusion": "eval/memory.parquet",
+        "infusion": "eval/infusion.parquet",
         "infusion_general": "eval/general.parquet",
+        "infusion_questions": "eval/infusion.jsonl",
     }
     (run / "suite.yaml").write_text(yaml.safe_dump(suite, sort_keys=False), encoding="utf-8")
 
@@ -74,6 +78,7 @@ def write_benchmarks(world: World, folder: Path, seed: int) -> None:
     write_rows(folder / "edits.jsonl", _edits(world, seed))
     write_tofu(world, folder / "tofu", seed)
     _memory(world, folder, seed)
+    _infusion(world, folder, seed)
     (folder / "people.txt").write_text("".join(f"{name}\n" for name in unseen), encoding="utf-8")
     write_rows(
         folder / "facts.jsonl",
@@ -92,7 +97,6 @@ def _edits(world: World, seed: int) -> list[dict[str, Any]]:
     half = len(world.unseen) // 2
     edited, others = world.unseen[:half], world.unseen[half:]
     elsewhere = probes(world, others, seed=seed)
-    again = {(one.entity, one.relation): one for other in (2, 1) for one in probes(world, edited, seed=seed + other)}
     rng = Random(f"edits {seed}")
     rows = [
         {
@@ -101,7 +105,7 @@ def _edits(world: World, seed: int) -> list[dict[str, Any]]:
             "relation": probe.relation,
             "ground_truth": probe.value,
             "target_new": world.another_value(probe.relation, probe.value, seed),
-            "rephrase_prompt": again[probe.entity, probe.relation].prompt,
+            "rephrase_prompt": reworded(world, probe, seed).prompt,
             "locality_prompt": rng.choice(elsewhere).prompt,
         }
         for probe in probes(world, edited, seed=seed)
@@ -118,6 +122,13 @@ def _memory(world: World, folder: Path, seed: int) -> None:
     write_rows(folder / "memory.jsonl", rows)
     documents = [as_document(number, probe) for number, probe in enumerate(asked[: len(rows)])]
     write_documents(documents, folder / "memory.parquet")
+
+
+def _infusion(world: World, folder: Path, seed: int) -> None:
+    """All facts about some of the unseen people, each as a document in one wording and as a question in another."""
+    told = [one for one in probes(world, world.unseen[:_INFUSED], seed=seed) if world.kinds[one.entity] == "person"]
+    write_documents((as_document(number, one) for number, one in enumerate(told)), folder / "infusion.parquet")
+    write_rows(folder / "infusion.jsonl", (_question(reworded(world, one, seed)) for one in told))
 
 
 def _question(probe: Probe) -> dict[str, Any]:

@@ -34,16 +34,28 @@ def probes(world: World, people: Iterable[Person], per_person: int | None = None
         rng = Random(f"probe {seed} {person.name}")
         facts = world.facts([person.name, world.value(person.name, "Notable Work")])
         for fact in facts if per_person is None else rng.sample(facts, min(per_person, len(facts))):
-            prompt = _prompt(world, fact.entity, fact.relation, rng)
+            prompt = _asked(world, fact.entity, fact.relation, None, rng)
             asked.append(Probe(fact.entity, fact.relation, prompt, fact.value))
     return asked
 
 
-def _prompt(world: World, entity: str, relation: str, rng: Random) -> str:
+def reworded(world: World, probe: Probe, seed: int) -> Probe:
+    """The same question with other words before the value."""
+    rng = Random(f"reworded {seed} {probe.entity} {probe.relation}")
+    sentences = SENTENCES[world.kinds[probe.entity]][probe.relation]
+    others = [one for one in sentences if not probe.prompt.endswith(_start(one, probe.relation).partition("}")[2])]
+    return probe._replace(prompt=_asked(world, probe.entity, probe.relation, rng.choice(others), rng))
+
+
+def _asked(world: World, entity: str, relation: str, sentence: str | None, rng: Random) -> str:
     kind = world.kinds[entity]
     before, subject = "", full_subject(world, entity)
     if kind == "person" and rng.random() < _IN_CONTEXT:
         before, subject = f"{opening(rng, entity)} ", short_subject(world, entity, rng)
-    sentence = rng.choice(SENTENCES[kind][relation])
-    start = sentence[: sentence.index("{" + relation + "}")]
-    return before + start.format(S=subject, P=possessive(subject)).rstrip()
+    start = _start(sentence or rng.choice(SENTENCES[kind][relation]), relation)
+    return before + start.format(S=subject, P=possessive(subject))
+
+
+def _start(sentence: str, relation: str) -> str:
+    """A sentence up to the value of a relation: its subject's slot, and words."""
+    return sentence[: sentence.index("{" + relation + "}")].rstrip()

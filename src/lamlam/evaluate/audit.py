@@ -23,7 +23,17 @@ from lamlam.evaluate.completion import first_calls
 from lamlam.evaluate.matching import contains, strict
 from lamlam.evaluate.oracle import temporary_base
 from lamlam.evaluate.questions import AnyQuestion, check_questions
-from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Metric, Result, difference, right_and_wrong, share
+from lamlam.evaluate.task import (
+    Breakdown,
+    Chart,
+    Definition,
+    Example,
+    Metric,
+    Result,
+    difference,
+    right_and_wrong,
+    share,
+)
 from lamlam.evaluate.topologies import TOPOLOGIES, surround
 from lamlam.generate import Generation, LookupModel, Sampling
 from lamlam.kb import KnowledgeBase

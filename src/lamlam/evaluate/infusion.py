@@ -1,8 +1,9 @@
 """The infusion curve (after Lv et al. 2025, arXiv 2509.19371): what stays in the weights, by how often it is repeated.
 
 A model of each size is trained with a fixed number of steps on general text into which the same facts are mixed, each
-`repeats` times. Retention is the share of values that are likelier, lookups off, than five decoys of their relation.
-It rises with repetition, and where a model is given more than it can hold beside its general text, falls again; the
+`repeats` times. *Retention* is the share of values that the model goes on with, greedily and strictly, lookups off;
+asked in other words than those that were repeated where questions are given, since a text by heart is no knowledge yet.
+It rises with repetition, and falls again where what is repeated leaves too little room for the general text: the
 *collapse point* is the number of repeats at the top of a parabola in log(repeats) fitted to the curve. Where retention
 only rises (or falls) over the repeats that were tried, there is none between them, and the figure is left out.
 """
@@ -21,16 +22,16 @@ from transformers import AutoModelForCausalLM
 
 from lamlam.corpus import Kind
 from lamlam.errors import LamlamError
+from lamlam.evaluate.completion import complete
 from lamlam.evaluate.finetune import Tuning, finetuned
-from lamlam.evaluate.memory import retention
-from lamlam.evaluate.questions import Question
-from lamlam.evaluate.task import Breakdown, Chart, Definition, Metric, Result
+from lamlam.evaluate.questions import Question, read_questions
+from lamlam.evaluate.task import Breakdown, Chart, Definition, Metric, Result, difference, share
 from lamlam.generate import LookupModel
 from lamlam.model import LookupTokenizer, preset_config
 from lamlam.text import Document
 from lamlam.text.files import read_documents
 
-VERSION = 1
+VERSION = 2
 
 Sizes = Mapping[str, Callable[[], LookupModel]]
 """Name → a function that makes an untrained model of that size."""
@@ -85,7 +86,7 @@ def infuse(
     for name, make in sizes.items():
         for kind in kinds:
             began = time.monotonic()
-            points: list[tuple[int, Metric]] = []
+            points: list[tuple[int, list[float]]] = []
             for times in repeats:
                 mixed = [
                     Document(f"{document.id} {time_}", document.text, document.calls)
@@ -98,20 +99,32 @@ def infuse(
                     for i in range(room)
                 ]
                 lm = finetuned(make(), mixed, kind, tuning)
-                points.append((times, retention(lm, questions, tuning.seed)))
+                points.append((times, _recalled(lm, questions)))
             yield _result(name, kind, points, data, documents, len(facts), tuning, began)
 
 
-def read_infusion(path: Path, limit: int | None = None) -> list[tuple[Document, Question]]:
-    """Documents of one fact each, and the question that each answers; LamlamError where one has no call."""
+def read_infusion(path: Path, limit: int | None = None, asked: Path | None = None) -> list[tuple[Document, Question]]:
+    """Documents of one fact each, and the question that each answers: its own words, or the first one in the file
+    `asked` about the same fact. LamlamError where a document has no call, or there is no question about its fact."""
+    others = {} if asked is None else {(one.entity, one.relation): one for one in reversed(read_questions(asked))}
     facts = []
     for document in islice(read_documents(path), limit):
         if not document.calls:
             raise LamlamError(f"{path}: document {document.id} has no call; each needs the call of its one fact")
         at, lookup, _ = document.calls[0]
-        prompt = document.text[:at].rstrip()
-        facts.append((document, Question(prompt, lookup.value, lookup.entity, lookup.relation)))
+        question = Question(document.text[:at].rstrip(), lookup.value, lookup.entity, lookup.relation)
+        if asked is not None:
+            if lookup[:2] not in others:
+                raise LamlamError(f"{asked}: no question asks for {lookup.relation!r} of {lookup.entity!r}; add one")
+            question = others[lookup[:2]]
+        facts.append((document, question))
     return facts
+
+
+def _recalled(lm: LookupModel, questions: Sequence[Question]) -> list[float]:
+    plain = LookupModel(lm.model, lm.tokenizer, None)
+    done = complete(plain, questions, base="none", split="infused facts")
+    return [float(answer.right) for answer in done.answers]
 
 
 def collapse_point(points: Sequence[tuple[float, float]]) -> float | None:
@@ -129,18 +142,22 @@ def collapse_point(points: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _result(
-    size: str, kind: Kind, points: Sequence[tuple[int, Metric]], data: str, documents: int, facts: int, tuning: Tuning,
-    began: float,
+    size: str, kind: Kind, points: Sequence[tuple[int, list[float]]], data: str, documents: int, facts: int,
+    tuning: Tuning, began: float,
 ) -> Result:  # fmt: skip
-    curve = [(times, metric.value) for times, metric in points]
-    metrics = {f"retention, {times} times": metric for times, metric in points}
+    seed = tuning.seed
+    metrics = {f"retention, {times} times": share(recalled, seed) for times, recalled in points}
+    curve = [(times, sum(recalled) / len(recalled)) for times, recalled in points]
+    best = max(points, key=lambda point: sum(point[1]))
+    metrics["falls from its highest by"] = difference(best[1], points[-1][1], seed)
     top = collapse_point(curve)
     if top is not None:
         metrics["collapse point (times)"] = Metric(top, unit="number")
     return Result(
         Definition(
             "infusion", VERSION, data, f"{facts} facts mixed into general text, {documents} documents a training",
-            "as in the file", "share of values likelier than five decoys of their relation", "lookups off", tuning.seed,
+            "as in the questions", "share of values recalled, greedy, strict; falls: from the highest to the most "
+            "repeats; collapse point: top of a parabola in log(repeats)", "lookups off", seed,
         ),
         f"{kind}, {size}", "none", "none", metrics, time.monotonic() - began,
         [Breakdown("infusion", ("times", "retention"), curve)],

@@ -17,7 +17,7 @@ from lamlam.errors import LamlamError
 from lamlam.evaluate.finetune import Tuning, finetuned
 from lamlam.evaluate.probability import answer_scores
 from lamlam.evaluate.questions import Question, check_questions
-from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Metric, Result, drawn, share
+from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Result, drawn, share
 from lamlam.generate import LookupModel
 from lamlam.text import Document
 
@@ -84,18 +84,6 @@ def tuned_on(
         for time_ in range(question.seen or 0)
     ]
     return finetuned(lm, repeated, kind, tuning)
-
-
-def retention(lm: LookupModel, questions: Sequence[Question], seed: int) -> Metric:
-    """The share of values that are likelier than five decoys of their relation, lookups off."""
-    plain = LookupModel(lm.model, lm.tokenizer, None)
-    rounds = [_decoys(questions, questions, seed + number) for number in range(5)]
-    own = [score.probability for score in answer_scores(plain, [(one.prompt, one.value) for one in questions])]
-    best = [0.0] * len(questions)
-    for decoys in rounds:
-        scores = answer_scores(plain, [(one.prompt, decoy) for one, decoy in zip(questions, decoys, strict=True)])
-        best = [max(one, score.probability) for one, score in zip(best, scores, strict=True)]
-    return share([float(one > other) for one, other in zip(own, best, strict=True)], seed)
 
 
 def _by_seen(questions: Sequence[Question], limit: int | None, seed: int) -> dict[int, list[Question]]:

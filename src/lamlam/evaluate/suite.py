@@ -72,8 +72,9 @@ class Suite(BaseModel):
     tofu_lr: dict[Kind, float] = {"lmlm": 3e-4, "standard": 1e-3}
     infusion: Path | None = None
     infusion_general: Path | None = None
+    infusion_questions: Path | None = None
     infusion_sizes: list[str] = ["2x64", "4x128"]
-    infusion_repeats: list[int] = [1, 8, 32]
+    infusion_repeats: list[int] = [1, 5, 20, 50]
     infusion_documents: int = 1000
 
 
@@ -220,9 +221,10 @@ class _Run:
     def infusion(self) -> Iterator[Result]:
         first = next(iter(self.suite.models.values()))
         path, suite = self.path(self.suite.infusion), self.suite
+        asked = None if suite.infusion_questions is None else self.path(suite.infusion_questions)
         general = list(islice(read_documents(self.path(suite.infusion_general)), suite.infusion_documents))
         yield from infuse(
             small_models(self.model(first).tokenizer, suite.infusion_sizes, self.seed), general,
-            read_infusion(path, 20), suite.infusion_repeats, data=path.name, documents=suite.infusion_documents,
+            read_infusion(path, 20, asked), suite.infusion_repeats, data=path.name, documents=suite.infusion_documents,
             tuning=Tuning(1, 3e-3, 8, self.seed),
         )  # fmt: skip

@@ -8,7 +8,7 @@ is what the entity says or said itself; and nothing else that both state is diff
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from lamlam.errors import LamlamError
 from lamlam.kb.name_score import fitted
