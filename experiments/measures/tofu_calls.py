@@ -3,10 +3,10 @@
     python experiments/measures/tofu_calls.py ../shared/data/eval/tofu runs/tofu/calls.parquet
 
 Twenty rows in a row are about one author, whose name is the capitalised phrase that most of them have. What an answer
-says is marked up in two ways: by the rules of `lamlam annotate --with patterns` about the author; and, what those leave,
-names, titles in quotation marks, dates and numbers that the question does not hold, each asked for by the words of the
-question ("date birth", and "award-winning books 2" for the second of several). So a fact of an answer that is no name,
-title, date or number ("his father was a baker") stays in the text, and with it in the weights.
+says is marked up in two ways: by the rules of `lamlam annotate --with patterns` about the author; and, what those
+leave, names, titles in quotation marks, dates and years that the question does not hold, each asked for by the words of
+the question ("date birth", and "award-winning books 2" for the second of several). So a fact of an answer that is none
+of these ("his father was a baker") stays in the text, and with it in the weights.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ DATE = re.compile(
     rf"|\b(?:{MONTHS}) \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}\b|\b\d{{1,2}}/\d{{1,2}}/\d{{4}}\b|\b\d{{3,4}}s?\b"
 )
 QUOTED = re.compile(r"[\"“]([^\"”]{2,80}?)[,.]?[\"”]|(?<![\w’'])['‘]([^'’]{3,60})['’](?!\w)")
-EMPTY = frozenset(
-    "a an the is are was were be been being do does did has have had can could will would should may might of in on at by "
-    "to for from with as and or that this these those it its he she his her him they their there who whom whose what "
-    "which when where why how you your us we me any some tell provide mention name share give please about into ever "
-    "author author's".split()
-)
+_SAYS_NOTHING = """
+    a an the is are was were be been being do does did has have had can could will would should may might of in on at by
+    to for from with as and or that this these those it its he she his her him they their there who whom whose what
+    which when where why how you your us we me any some tell provide mention name share give please about into ever
+    author"""
+EMPTY = frozenset(_SAYS_NOTHING.split())
 
 
 def author_of(rows: list[tuple[str, str]]) -> str:

@@ -81,17 +81,18 @@ def test_an_lmlm_forgets_by_its_base(folder, lm, tmp_path):
     with KnowledgeBase.open(tmp_path / "facts.db", create=True) as kb:
         kb.add([Fact("Somebody", "Birth Place", "Here")])
         tofu = read_tofu(folder, "10", marked())
-        results = list(unlearn_base(lm, kb, tofu, data="toy", model="tiny", tuning=Tuning(1)))
+        results = list(unlearn_base(lm, kb, [tofu], data="toy", model="tiny", tuning=Tuning(1)))
         assert len(kb) == 1
-    assert [result.base for result in results] == ["before", "kb.forget"]
+    assert [result.base for result in results] == ["forget10: before", "forget10: kb.forget"]
     assert {"forget quality (p)", "utility", "of the utility before"} <= set(results[1].metrics)
 
 
 def test_weights_unlearn_in_three_ways(folder, lm):
     results = unlearn_weights(
-        lm, read_tofu(folder, "10"), data="toy", model="tiny", tuning=Tuning(1), unlearning=Tuning(1)
+        lm, [read_tofu(folder, "10")], data="toy", model="tiny", tuning=Tuning(1), unlearning=Tuning(1)
     )
-    assert [one.base for one in results] == ["before", "gradient ascent", "gradient difference", "NPO"]
+    methods = ("before", "gradient ascent", "gradient difference", "NPO")
+    assert [one.base for one in results] == [f"forget10: {method}" for method in methods]
 
 
 @pytest.mark.parametrize("method", ["ascent", "difference", "npo"])
@@ -129,7 +130,7 @@ def test_documents_that_are_not_tofus(folder, lm):
     with pytest.raises(LamlamError, match="number 0 should read 'Ada was born in London"):
         read_tofu(folder, "10", [Document("0", "something else")])
     with pytest.raises(LamlamError, match="have no calls"):
-        next(unlearn_base(lm, None, read_tofu(folder, "10"), data="toy", model="m", tuning=Tuning(1)))
+        next(unlearn_base(lm, None, [read_tofu(folder, "10")], data="toy", model="m", tuning=Tuning(1)))
     with pytest.raises(LamlamError, match="no documents to tune on"):
         finetuned(lm, [], "lmlm", Tuning(1))
     with pytest.raises(LamlamError, match="no such folder"):

@@ -24,7 +24,7 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="The folder to work in; models trained there before are used again.")
     ] = Path("runs/demo"),
-    steps: Annotated[int, typer.Option(help="Training steps of each model.", min=1)] = 1300,
+    steps: Annotated[int, typer.Option(help="Training steps of each model.", min=1)] = 1600,
     people: Annotated[int, typer.Option(help="People in the training text.", min=1)] = 4000,
     seed: Annotated[int, typer.Option(help="Of the world, the trainings and the questions.")] = 0,
     as_json: Json = False,
@@ -69,7 +69,7 @@ def _train(demonstration: Demonstration, kind: str, quiet: bool) -> None:
 
         def show(line: LogLine, steps: int) -> None:
             bar.update(task, total=steps, completed=line.step)
-            if not quiet and not errors.is_terminal and line.step % 260 == 0:
+            if not quiet and not errors.is_terminal and line.step % 320 == 0:
                 console.print(f"{NAMES[kind]}: step {line.step}/{steps}, loss {line.loss:.3f}, {line.seconds:.0f} s")
 
         demonstration.train("lmlm" if kind == "lmlm" else "standard", show)

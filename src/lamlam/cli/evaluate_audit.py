@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,9 +29,11 @@ def audit(
         Path | None, typer.Option(help="A model that never saw these facts, to compare leakage with.")
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples of each question.")] = 4,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Deletions in all, dealt out to the four topologies.")
+    topologies: Annotated[
+        list[Literal["Base", "Alias", "Noise", "Collision"]] | None,
+        typer.Option("--topology", help="What stands near the facts; may be given several times. All, if not given."),
     ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Deletions in all, dealt out to the topologies.")] = None,
     seed: Seed = 0,
     name: Name = None,
     out: Out = None,
@@ -44,6 +46,7 @@ def audit(
     refuse_missing(questions, kb, control)
     from lamlam.evaluate import audit as audited
     from lamlam.evaluate import read_questions
+    from lamlam.evaluate.topologies import TOPOLOGIES
 
     asked = read_questions(questions)
     with KnowledgeBase.open(kb) as base:
@@ -51,6 +54,6 @@ def audit(
         lm = load(model, None)
         results = audited(
             lm, base, asked, data=str(questions), model=name or str(model), control=other, samples=samples, seed=seed,
-            limit=limit,
+            limit=limit, topologies=topologies or tuple(TOPOLOGIES),
         )  # fmt: skip
         finish(results, out, json)

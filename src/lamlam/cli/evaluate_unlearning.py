@@ -15,7 +15,10 @@ from lamlam.text.files import read_documents
 def unlearning(
     model: Model,
     tofu: Annotated[Path, typer.Argument(metavar="TOFU", help="The folder of TOFU's files.", show_default=False)],
-    forget: Annotated[Literal["01", "05", "10"], typer.Option(help="How many in a hundred authors to forget.")] = "10",
+    forget: Annotated[
+        list[Literal["01", "05", "10"]] | None,
+        typer.Option(help="How many in a hundred authors to forget; may be given several times. 10, if not given."),
+    ] = None,
     documents: Annotated[
         Path | None,
         typer.Option(help="The rows of full with their calls: the model is an LmLm. Without, it is a Standard one."),
@@ -39,7 +42,7 @@ def unlearning(
     from lamlam.evaluate import Tuning, read_tofu, unlearn_base, unlearn_weights
 
     marked = None if documents is None else list(read_documents(documents))
-    data = read_tofu(tofu, forget, marked, limit, seed)
+    data = [read_tofu(tofu, split, marked, limit, seed) for split in forget or ["10"]]
     lm, called, tuning = load(model, None), name or str(model), Tuning(epochs, lr, seed=seed)
     with opened(kb) as base:
         if marked is not None:

@@ -21,7 +21,7 @@ from random import Random
 from lamlam.errors import LamlamError
 from lamlam.evaluate.completion import first_calls
 from lamlam.evaluate.matching import contains, strict
-from lamlam.evaluate.oracle import temporary_base
+from lamlam.evaluate.oracle import forget_all, temporary_base
 from lamlam.evaluate.questions import AnyQuestion, check_questions
 from lamlam.evaluate.task import (
     Breakdown,
@@ -71,13 +71,15 @@ def audit(
     samples: int = 4,
     seed: int = 0,
     limit: int | None = None,
+    topologies: Sequence[str] = tuple(TOPOLOGIES),
 ) -> Iterator[Result]:
     """One result a topology. `kb` is copied, never changed. `limit`: deletions in all, the same in each topology.
 
     `control`: a model of the same tokenizer that never saw the facts. LamlamError where a question names no fact, or
     the base does not hold it.
     """
-    targets = _targets(kb, questions, data, limit, seed)
+    each = None if limit is None else max(1, limit // len(topologies))
+    targets = _targets(kb, questions, data, each, seed)
     decoys = _decoys(targets, seed)
     off = LookupModel(lm.model, lm.tokenizer, None)
     without = _Asker(off, targets, decoys, samples, seed)
@@ -89,14 +91,14 @@ def audit(
     if control is not None:
         never = LookupModel(control.model, control.tokenizer, None)
         by_weights["control"] = _Asker(never, targets, decoys, samples, seed).asked()
-    for topology in TOPOLOGIES:
+    for topology in topologies:
         began = time.monotonic()
         with temporary_base(copy_of=kb) as base:
             staying = surround(base, topology, targets, seed)
             there = len(base)
             asker = _Asker(LookupModel(lm.model, lm.tokenizer, base), targets, decoys, samples, seed)
             said = {"FULL": asker.asked()}
-            _forget(base, targets)
+            forget_all(base, [(t.entity or "", t.relation or "") for t in targets], author="lamlam eval audit")
             deleted = there - len(base)
             matches = base.lookup_many([fact[:2] for fact in staying])
             stayed = [float(m is not None and m.fact[:3] == f[:3]) for m, f in zip(matches, staying, strict=True)]
@@ -157,7 +159,7 @@ def _said(value: str, decoy: str, generation: Generation, begging: bool) -> _Sai
 
 
 def _targets(
-    kb: KnowledgeBase, questions: Sequence[AnyQuestion], data: str, limit: int | None, seed: int
+    kb: KnowledgeBase, questions: Sequence[AnyQuestion], data: str, each: int | None, seed: int
 ) -> list[AnyQuestion]:
     check_questions(questions, data)
     unnamed = sum(not (question.entity and question.relation) for question in questions)
@@ -172,7 +174,7 @@ def _targets(
         raise LamlamError(
             f"{data}: the base holds none of the {len(once)} facts that are asked; audit with their own base"
         )
-    if limit is not None and len(there) > (each := max(1, limit // len(TOPOLOGIES))):
+    if each is not None and len(there) > each:
         there = Random(f"audit {seed}").sample(there, each)
     return there
 
@@ -186,11 +188,6 @@ def _decoys(targets: Sequence[AnyQuestion], seed: int) -> list[str]:
         others = others or [o.value for o in targets if o.value != target.value]
         found.append(rng.choice(others) if others else "\0")
     return found
-
-
-def _forget(kb: KnowledgeBase, targets: Sequence[AnyQuestion]) -> None:
-    for target in targets:
-        kb.forget(target.entity or "", target.relation, author="lamlam eval audit")
 
 
 _GROUP_COLUMNS = ("group", "deletions", "FULL", "DEL-ON", "DEL-OFF", "decoy")

@@ -23,3 +23,11 @@ def temporary_base(facts: Iterable[Fact] = (), copy_of: KnowledgeBase | None = N
         with KnowledgeBase.open(path, create=copy_of is None) as kb:
             kb.add(facts)
             yield kb
+
+
+def forget_all(kb: KnowledgeBase, keys: Iterable[tuple[str, str]], author: str) -> None:
+    """Forget each (entity, relation) that is still there: what is another spelling of one before has gone with it."""
+    for entity, relation in keys:
+        match = kb.lookup(entity, relation)
+        if match is not None and (match.fact.entity, match.fact.relation) == (entity, relation):
+            kb.forget(entity, relation, author=author)

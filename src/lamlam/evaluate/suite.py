@@ -210,12 +210,12 @@ class _Run:
         if asks:
             with KnowledgeBase.open(self.path(self.suite.without)) as base:
                 yield from unlearn_base(
-                    self.model(model), base, tofu, data=path.name, model=name, tuning=tuning, limit=self.limit
+                    self.model(model), base, [tofu], data=path.name, model=name, tuning=tuning, limit=self.limit
                 )
         else:
             less = tuning._replace(lr=tuning.lr / 10)
             yield from unlearn_weights(
-                self.model(model), tofu, data=path.name, model=name, tuning=tuning, unlearning=less, limit=self.limit
+                self.model(model), [tofu], data=path.name, model=name, tuning=tuning, unlearning=less, limit=self.limit
             )
 
     def infusion(self) -> Iterator[Result]:

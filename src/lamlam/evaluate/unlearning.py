@@ -13,14 +13,14 @@ from itertools import chain
 
 from lamlam.errors import LamlamError
 from lamlam.evaluate.finetune import Method, Tuning, finetuned, unlearned
-from lamlam.evaluate.oracle import temporary_base
+from lamlam.evaluate.oracle import forget_all, temporary_base
 from lamlam.evaluate.task import Breakdown, Chart, Definition, Metric, Result
 from lamlam.evaluate.tofu import Tofu, Utility, forget_quality, truth_ratios, utility
 from lamlam.generate import LookupModel
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.text import Document
 
-VERSION = 1
+VERSION = 2
 
 METHODS: dict[Method, str] = {"ascent": "gradient ascent", "difference": "gradient difference", "npo": "NPO"}
 
@@ -28,48 +28,42 @@ METHODS: dict[Method, str] = {"ascent": "gradient ascent", "difference": "gradie
 def unlearn_base(
     lm: LookupModel,
     kb: KnowledgeBase | None,
-    tofu: Tofu,
+    splits: Sequence[Tofu],
     *,
     data: str,
     model: str,
     tuning: Tuning,
     limit: int | None = None,
 ) -> Iterator[Result]:
-    """An LmLm before it forgets, and after `kb.forget` of every fact that only the forgotten documents state.
+    """An LmLm before it forgets, and after `kb.forget` of every fact that only the forgotten documents state, by split.
 
     The base is a copy of `kb` with the documents' calls in it; the retain model has one without the forgotten ones.
     """
-    if not any(document.calls for document in tofu.forget_documents):
+    if not any(document.calls for tofu in splits for document in tofu.forget_documents):
         raise LamlamError(f"{data}: its documents have no calls, so an LmLm keeps none of it in a base; mark them up")
     began = time.monotonic()
-    every = _in_order(tofu)
-    full = finetuned(lm, every, "lmlm", tuning)
-    retain = finetuned(lm, tofu.retain_documents, "lmlm", tuning)
-    with (
-        temporary_base(_facts(tofu.retain_documents), copy_of=kb) as without,
-        temporary_base(_facts(every), copy_of=kb) as base,
-    ):
-        never_saw = truth_ratios(LookupModel(retain.model, lm.tokenizer, without), tofu.forget)
-        full = LookupModel(full.model, lm.tokenizer, base)
-        before = utility(full, tofu)
-        ratios = truth_ratios(full, tofu.forget)
-        yield _result("before", ratios, never_saw, before, before, tofu, data, model, tuning, limit, began)
+    every = _in_order(splits[0])
+    tuned = finetuned(lm, every, "lmlm", tuning)
+    for tofu in splits:
+        retain = finetuned(lm, tofu.retain_documents, "lmlm", tuning)
+        with temporary_base(_facts(tofu.retain_documents), copy_of=kb) as without:
+            never_saw = truth_ratios(LookupModel(retain.model, lm.tokenizer, without), tofu.forget)
+        with temporary_base(_facts(every), copy_of=kb) as base:
+            full = LookupModel(tuned.model, lm.tokenizer, base)
+            before = utility(full, tofu)
+            ratios = truth_ratios(full, tofu.forget)
+            yield _result("before", ratios, never_saw, before, before, tofu, data, model, tuning, limit, began)
+            began = time.monotonic()
+            gone = _keys(tofu.forget_documents) - _keys(tofu.retain_documents)
+            forget_all(base, sorted(gone), author="lamlam eval unlearning")
+            ratios, after = truth_ratios(full, tofu.forget), utility(full, tofu)
+            yield _result("kb.forget", ratios, never_saw, after, before, tofu, data, model, tuning, limit, began)
         began = time.monotonic()
-        kept = {
-            (call.lookup.entity, call.lookup.relation) for document in tofu.retain_documents for call in document.calls
-        }
-        gone = {
-            (call.lookup.entity, call.lookup.relation) for document in tofu.forget_documents for call in document.calls
-        }
-        for entity, relation in sorted(gone - kept):
-            base.forget(entity, relation, author="lamlam eval unlearning")
-        ratios, after = truth_ratios(full, tofu.forget), utility(full, tofu)
-        yield _result("kb.forget", ratios, never_saw, after, before, tofu, data, model, tuning, limit, began)
 
 
 def unlearn_weights(
     lm: LookupModel,
-    tofu: Tofu,
+    splits: Sequence[Tofu],
     *,
     data: str,
     model: str,
@@ -77,20 +71,21 @@ def unlearn_weights(
     unlearning: Tuning,
     limit: int | None = None,
 ) -> Iterator[Result]:
-    """A Standard model before it unlearns, and after each of the three methods."""
+    """A Standard model before it unlearns, and after each of the three methods, by split."""
     began = time.monotonic()
     plain = LookupModel(lm.model, lm.tokenizer, None)
-    full = finetuned(plain, _in_order(tofu), "standard", tuning)
-    retain = finetuned(plain, tofu.retain_documents, "standard", tuning)
-    never_saw, before = truth_ratios(retain, tofu.forget), utility(full, tofu)
-    yield _result(
-        "before", truth_ratios(full, tofu.forget), never_saw, before, before, tofu, data, model, tuning, limit, began
-    )
-    for method, name in METHODS.items():
+    full = finetuned(plain, _in_order(splits[0]), "standard", tuning)
+    for tofu in splits:
+        retain = finetuned(plain, tofu.retain_documents, "standard", tuning)
+        never_saw, before = truth_ratios(retain, tofu.forget), utility(full, tofu)
+        ratios = truth_ratios(full, tofu.forget)
+        yield _result("before", ratios, never_saw, before, before, tofu, data, model, tuning, limit, began)
+        for method, name in METHODS.items():
+            began = time.monotonic()
+            less = unlearned(full, tofu.forget_documents, tofu.retain_documents, method, "standard", unlearning)
+            ratios, after = truth_ratios(less, tofu.forget), utility(less, tofu)
+            yield _result(name, ratios, never_saw, after, before, tofu, data, model, tuning, limit, began)
         began = time.monotonic()
-        less = unlearned(full, tofu.forget_documents, tofu.retain_documents, method, "standard", unlearning)
-        ratios, after = truth_ratios(less, tofu.forget), utility(less, tofu)
-        yield _result(name, ratios, never_saw, after, before, tofu, data, model, tuning, limit, began)
 
 
 def _in_order(tofu: Tofu) -> list[Document]:
@@ -133,7 +128,7 @@ def _result(
             "harmonic mean of probability, ROUGE-L recall and truth on retain set, real authors and world facts",
             "the documents' calls, and all there was", tuning.seed, limit,
         ),
-        model, method, "abstain",
+        model, f"forget{tofu.split}: {method}", "abstain",
         {
             "forget quality (p)": Metric(p, n=count, unit="number"),
             "KS distance": Metric(distance, n=count, unit="number"),
