@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamlam.cli.evaluate_audit import Topology
 from lamlam.errors import LamlamError
 from lamlam.evaluate import Question, audit
 from lamlam.evaluate.topologies import TOPOLOGIES, misspelt, other_names, surround
@@ -115,6 +116,10 @@ def test_topologies_put_something_near(kb, topology, more):
 )
 def test_a_misspelling_is_another_name(name):
     assert misspelt(name, Random(0)) != name
+
+
+def test_the_command_offers_all_topologies():
+    assert [str(one) for one in Topology] == list(TOPOLOGIES)
 
 
 def test_other_names():

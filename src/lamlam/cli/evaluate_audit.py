@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from lamlam.cli.evaluate_options import Model, Name, Out, Seed, finish, load, refuse_missing
 from lamlam.cli.terminal import Json
 from lamlam.kb import KnowledgeBase
+
+
+class Topology(StrEnum):
+    """As in `lamlam.evaluate.topologies`."""
+
+    Base = "Base"
+    Alias = "Alias"
+    Noise = "Noise"
+    Collision = "Collision"
 
 
 def audit(
@@ -30,7 +40,7 @@ def audit(
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples of each question.")] = 4,
     topologies: Annotated[
-        list[Literal["Base", "Alias", "Noise", "Collision"]] | None,
+        list[Topology] | None,
         typer.Option("--topology", help="What stands near the facts; may be given several times. All, if not given."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Deletions in all, dealt out to the topologies.")] = None,
@@ -46,7 +56,6 @@ def audit(
     refuse_missing(questions, kb, control)
     from lamlam.evaluate import audit as audited
     from lamlam.evaluate import read_questions
-    from lamlam.evaluate.topologies import TOPOLOGIES
 
     asked = read_questions(questions)
     with KnowledgeBase.open(kb) as base:
@@ -54,6 +63,6 @@ def audit(
         lm = load(model, None)
         results = audited(
             lm, base, asked, data=str(questions), model=name or str(model), control=other, samples=samples, seed=seed,
-            limit=limit, topologies=topologies or tuple(TOPOLOGIES),
+            limit=limit, topologies=topologies or tuple(Topology),
         )  # fmt: skip
         finish(results, out, json)

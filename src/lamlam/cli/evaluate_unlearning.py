@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -12,11 +13,19 @@ from lamlam.cli.terminal import Json
 from lamlam.text.files import read_documents
 
 
+class Split(StrEnum):
+    """TOFU's: how many in a hundred authors are forgotten."""
+
+    forget01 = "01"
+    forget05 = "05"
+    forget10 = "10"
+
+
 def unlearning(
     model: Model,
     tofu: Annotated[Path, typer.Argument(metavar="TOFU", help="The folder of TOFU's files.", show_default=False)],
     forget: Annotated[
-        list[Literal["01", "05", "10"]] | None,
+        list[Split] | None,
         typer.Option(help="How many in a hundred authors to forget; may be given several times. 10, if not given."),
     ] = None,
     documents: Annotated[
@@ -42,7 +51,7 @@ def unlearning(
     from lamlam.evaluate import Tuning, read_tofu, unlearn_base, unlearn_weights
 
     marked = None if documents is None else list(read_documents(documents))
-    data = [read_tofu(tofu, split, marked, limit, seed) for split in forget or ["10"]]
+    data = [read_tofu(tofu, split.value, marked, limit, seed) for split in forget or [Split.forget10]]
     lm, called, tuning = load(model, None), name or str(model), Tuning(epochs, lr, seed=seed)
     with opened(kb) as base:
         if marked is not None:
