@@ -17,6 +17,7 @@ from lamlam.cli import (
     evaluate_report,
     evaluate_speed,
     evaluate_speed_generate,
+    evaluate_speed_lookup,
     evaluate_unlearning,
 )
 
@@ -32,6 +33,7 @@ app.command("memory")(evaluate_memory.memory)
 app.command("infusion")(evaluate_memory.infusion)
 app.command("harness")(evaluate_harness.harness)
 evaluate_speed.app.command("generate")(evaluate_speed_generate.generate)
+evaluate_speed.app.command("lookup")(evaluate_speed_lookup.lookup)
 evaluate_speed.app.command("report")(evaluate_report.speed_report)
 app.command("annotation")(evaluate_annotation.annotation)
 app.add_typer(evaluate_speed.app, name="speed")
