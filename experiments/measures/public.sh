@@ -30,4 +30,9 @@ done
     step eval editing "$model" "$data/eval/counterfact.parquet" --limit 5 $common
     step eval unlearning "$model" "$data/eval/tofu" --forget 01 --epochs 1 --limit 20 $common
 }
+"$(dirname "$lamlam")/python" experiments/measures/people.py "$data/facts/wikidata.parquet" "$work/read.parquet" 100 "$work/people.txt"
+for base in "--kb $work/facts.db" ""; do
+    # shellcheck disable=SC2086
+    step eval biography "$model" "$work/people.txt" --facts "$data/facts/wikidata.parquet" --prompt "{name} was born in" $base $common
+done
 step eval report "$work/results" --out "$work/report.html"
