@@ -48,8 +48,12 @@ def closed_over(store: Store, entities: list[Named], entity: str, relation: str 
     )
 
 
+def _names(store: Store, entities: Iterable[Named]) -> set[str]:
+    return {name for named in entities for name in (named.name, *store.aliases_of(named.id))}
+
+
 def _spelled(store: Store, entities: Iterable[Named]) -> frozenset[str]:
-    return frozenset(normalise(name) for named in entities for name in (named.name, *store.aliases_of(named.id)))
+    return frozenset(map(normalise, _names(store, entities)))
 
 
 def _and_aliases(store: Store, entities: Iterable[Named]) -> list[Named]:
@@ -85,7 +89,7 @@ def _duplicates(store: Store, entities: Iterable[Named], relations: set[str] | N
     """Entities of nearly the same name that repeat what is said for the relations, or with None all they say."""
     near = {
         candidate.name
-        for name in sorted(_spelled(store, entities) | {named.name for named in entities})
+        for name in sorted(_names(store, entities))
         for candidate in near_entities(store, name, _NEAREST)
         if candidate.how == "fuzzy" and candidate.score >= fitted().threshold
     } - {named.name for named in entities}
