@@ -3,6 +3,7 @@
 import pytest
 
 from lamlam.kb import Fact
+from lamlam.kb.name_score import one_slip
 
 
 def facts(told):
@@ -67,3 +68,42 @@ def test_a_duplicate_that_still_has_the_former_value_goes(ada):
     ada.add([Fact("Ada Lovelacce", "Birth Date", "10 December 1815")])
     ada.set("Ada Lovelace", "Birth Date", "1815")
     assert "Ada Lovelacce" in ada.forget("Ada Lovelace", "Birth Date").entities
+
+
+def test_a_misspelt_name_does_not_slide_to_whoever_has_the_forgotten_relation(kb):
+    """Of Joan only one fact is forgotten, and her near namesake, who stays, has another value for it."""
+    kb.add([Fact("Joan Smithson", "Spouse", "x"), Fact("Joan Smithson", "Job", "smith")])
+    kb.add([Fact("Joann Smithsonn", "Spouse", "somebody else's"), Fact("Joann Smithsonn", "Job", "baker")])
+    asked = "Joan Smithsonn"
+    assert kb.lookup(asked, "Spouse") is not None or kb.resolve(asked).why
+    kb.forget("Joan Smithson", "Spouse")
+    for query in (asked, "Joan Smithsom", "Joann Smithson"):
+        assert kb.lookup(query, "Spouse") is None
+        assert kb.lookup(query, "spouse") is None
+    assert kb.lookup("Joann Smithsonn", "Spouse").fact.value == "somebody else's"
+    assert kb.lookup("Joann Smithsonn", "spouses").fact.value == "somebody else's"
+    assert kb.lookup("Joan Smithsom", "Job") is None or kb.lookup("Joan Smithsom", "Job").fact.value == "smith"
+    assert kb.add([Fact("Joan Smithson", "Spouse", "x")], force=True) == 1
+    assert kb.lookup("Joan Smithson", "Spouse").fact.value == "x"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("The Burning Rose", "The Burning Rsoe", True),
+        ("The Burning Rose", "The BurningRose", True),
+        ("Award", "Awaard", True),
+        ("Award", "Aard", True),
+        ("Ada Lovelace", "Ada Lovelace", False),
+        ("Apollo 11", "Apollo 1", False),
+        ("Louis XIV", "Louis XV", False),
+        ("John Roberts", "John Robert", False),
+        ("Maria Stone", "Mario Stone", False),
+        ("Anne Stone", "Annie Stone", False),
+        ("Zanuna Neldo", "Zanuna Seldo", False),
+        ("Wei Li", "Wei Lin", False),
+        ("Ada Lovelace", "Ada Lovelace II", False),
+    ],
+)
+def test_one_slip_of_the_hand(one, other, same):
+    assert one_slip(one, other) is one_slip(other, one) is same

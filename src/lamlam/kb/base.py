@@ -15,7 +15,7 @@ from lamlam.kb.names import normalise, unusable
 from lamlam.kb.other_names import WithOtherNames, ambiguous
 from lamlam.kb.past import PastStore
 from lamlam.kb.relation_embeddings import RelationEmbeddings, Similar
-from lamlam.kb.resolve import resolve_entity, resolve_relation
+from lamlam.kb.resolve import Found, resolve_entity, resolve_relation
 from lamlam.kb.store import Selection, Store
 from lamlam.text import Document
 
@@ -186,7 +186,7 @@ class KnowledgeBase(WithOtherNames):
         """What the base takes a name for, or with `relation` one of that entity; and why, where it abstains."""
         found = resolve_entity(self._store, entity)
         if relation is not None and found.named is not None:
-            found = resolve_relation(self._store, found.named, relation, self._similar)
+            found = resolve_relation(self._store, found.named, relation, self._similar, _misspelt(entity, found))
         return Resolution(found.named and found.named.name, found.score, found.how, found.why, found.candidates)
 
     def facts(self, entity: str) -> list[Match]:
@@ -328,7 +328,7 @@ class KnowledgeBase(WithOtherNames):
         found = resolve_entity(self._store, entity)
         if found.named is None:
             return []
-        own = resolve_relation(self._store, found.named, relation, self._similar)
+        own = resolve_relation(self._store, found.named, relation, self._similar, _misspelt(entity, found))
         if own.named is None:
             return []
         score, how = found.score * own.score, f"{found.how} entity, {own.how} relation"
@@ -370,6 +370,11 @@ class KnowledgeBase(WithOtherNames):
         if not entities:
             raise self._unknown(entity)
         return closed_over(self._store, entities, entity, relation, value)
+
+
+def _misspelt(entity: str, found: Found) -> str | None:
+    """The name, where it is not one that the base has."""
+    return entity if found.how == "fuzzy" else None
 
 
 def _shared(url: str, create: bool) -> Store:

@@ -4,6 +4,7 @@ Spellings with the same normalised form, and names that are filed as aliases, ar
 misspelt duplicate is the same only by what it looks like, and two people may have nearly the same name. So it is closed
 over where three things hold: a query for the name would be taken for it; all that it says about what is to be forgotten
 is what the entity says or said itself; and nothing else that both state is different. `dry_run` shows it like the rest.
+Since the same value is strong evidence, one slip of the hand is enough for the first, where a search has its doubts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lamlam.errors import LamlamError
-from lamlam.kb.name_score import fitted
+from lamlam.kb.name_score import fitted, one_slip
 from lamlam.kb.names import normalise
 from lamlam.kb.resolve import near_entities
 from lamlam.kb.similarity import THRESHOLD, relation_score, synonymous
@@ -77,6 +78,7 @@ def _spellings_of_relation(store: Store, entities: Iterable[Named], wanted: str)
         for named in own
         if _normalised(named) in called
         or relation_score(wanted, named.name) >= THRESHOLD
+        or one_slip(wanted, named.name)
         or synonymous(wanted, named.name)
     }
     if alike <= {wanted}:
@@ -91,7 +93,7 @@ def _duplicates(store: Store, entities: Iterable[Named], relations: set[str] | N
         candidate.name
         for name in sorted(_names(store, entities))
         for candidate in near_entities(store, name, _NEAREST)
-        if candidate.how == "fuzzy" and candidate.score >= fitted().threshold
+        if candidate.how == "fuzzy" and (candidate.score >= fitted().threshold or one_slip(name, candidate.name))
     } - {named.name for named in entities}
     own = _ever_said(store, entities) if near else {}
     return [named for name in sorted(near) if (named := store.entity(name)) and _repeats(store, named, own, relations)]

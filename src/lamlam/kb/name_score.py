@@ -37,6 +37,7 @@ DIFFERENCES = (
 _AT = {what: place for place, what in enumerate(DIFFERENCES)}
 _ARTICLE = re.compile(r"(the|an?)[\s_]", re.IGNORECASE)  # "A. Smith" begins with an initial
 _ROMAN = re.compile(r"(?=[ivxlc])(c{0,3})(xc|xl|l?x{0,3})(ix|iv|v?i{0,3})")
+_WORD = re.compile(r"\w+")
 _LISTED = 20
 """A word of the list that comes with the package counts as one of so many names."""
 
@@ -134,6 +135,21 @@ def differences(query: Spelling, name: Spelling, frequency: Frequency) -> list[f
         if cost < least:
             best, least = counted, cost
     return best
+
+
+def one_slip(one: str, other: str) -> bool:
+    """Whether two names are one slip of the hand apart: a space, or in one word of four letters or more two letters
+    swapped, one doubled, or one left out or put in that is not its first or last. Numbers and given names are meant."""
+    words, others = (_WORD.findall(name.casefold()) for name in (one, other))
+    if "".join(words) == "".join(others):
+        return words != others
+    apart = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
+    if len(words) != len(others) or len(apart) != 1 or min(map(len, apart[0])) < 4:
+        return False
+    if all(word in _given_names() for word in apart[0]):
+        return False
+    slips = _slips(*apart[0])
+    return slips is not None and (slips[0] in ("swapped", "doubled") or slips == ("inserted",))
 
 
 def _without_article(name: Spelling) -> list[str]:

@@ -20,6 +20,7 @@ from lamlam.kb.names import LONGEST_FUZZY, normalise, unusable, without_accents
 from lamlam.kb.relation_embeddings import Similar
 from lamlam.kb.similarity import MARGIN, SYNONYM, THRESHOLD, relation_score, synonymous
 from lamlam.kb.store import Named, Store
+from lamlam.kb.tombstones import BY_ENTITY
 
 Scored = tuple[float, Named]
 NONE_NEAR, ALIKE = "none near enough", "several that cannot be told apart"
@@ -54,8 +55,24 @@ def resolve_entity(store: Store, name: str) -> Found:
     return _best(ranked, why, lambda found: store.slides((normalised,), (normalise(found.name),)))
 
 
-def resolve_relation(store: Store, entity: Named, relation: str, similar: Similar | None = None) -> Found:
-    """The relation of `entity` that `relation` means, or none; `similar` is asked where spelling says nothing."""
+def resolve_relation(
+    store: Store, entity: Named, relation: str, similar: Similar | None = None, asked: str | None = None
+) -> Found:
+    """The relation of `entity` that `relation` means, or none; `similar` is asked where spelling says nothing.
+
+    `asked`: the misspelt name that `entity` was found by. It may mean another one, of which just this was forgotten.
+    """
+    found = _own_relation(store, entity, relation, similar)
+    if found.named is None or asked is None:
+        return found
+    whose = normalise(entity.name)
+    for key in {normalise(found.named.name), normalise(relation)}:
+        if store.slides((BY_ENTITY, key, normalise(asked)), (whose, key)):
+            return Found(None, 0.0, "", "forgotten")
+    return found
+
+
+def _own_relation(store: Store, entity: Named, relation: str, similar: Similar | None) -> Found:
     if unusable(relation) is not None:
         return Found(None, 0.0, "", "a relation that no base can hold")
     own = store.relations_of(entity.id)

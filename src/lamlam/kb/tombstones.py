@@ -12,12 +12,16 @@ from hashlib import blake2b
 
 from lamlam.kb.names import normalise, spellings
 
+BY_ENTITY = "by entity"
+"""Begins (BY_ENTITY, relation, entity), the key of `sliding` for an (entity, relation) whose entity may be misspelt."""
+
 
 class Tombstones:
     """The tables tombstones and tombstone_spellings of one connection.
 
     A key is (entity,), (entity, relation) or (entity, relation, value), normalised. Beside the digest of each key lie
-    those of its spellings, which `sliding` uses: they belong to the last part of the key that names something.
+    those of its spellings, which `sliding` uses: they belong to the last part of the key that names something, and of
+    (entity, relation) to the entity as well.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -49,7 +53,8 @@ class Tombstones:
     def guard(self, *key: str) -> None:
         """Have misspelt queries for a normalised (entity,) or (entity, relation) abstain."""
         digest = self.digest(*key)
-        rows = [(self.digest(*spelled_key), digest) for spelled_key in _spelled(key)]
+        turned = _spelled((BY_ENTITY, key[1], key[0])) if len(key) == 2 else []
+        rows = [(self.digest(*spelled_key), digest) for spelled_key in (*_spelled(key), *turned)]
         self._connection.executemany("INSERT OR IGNORE INTO tombstone_spellings VALUES (?, ?)", rows)
 
     def lift(self, digests: Iterable[bytes]) -> None:
