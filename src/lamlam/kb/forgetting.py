@@ -117,6 +117,7 @@ def _lay(
 ) -> None:
     """Tombstones for the key and for every value that went with it, under every name of the entity."""
     relations = {normalise(relation.name) for relation in what.relations or ()}
+    named = normalise(what.entities[0].name)
     for entity in sorted(what.spelled):
         if what.relations is None:
             tombstones.lay(made, entity)
@@ -126,6 +127,8 @@ def _lay(
                 tombstones.lay(made, entity, relation)
             if not _holds(connection, what, relation):
                 tombstones.guard(entity, relation)
+                if entity == named:  # not its duplicates: each name takes some hundred rows
+                    tombstones.guard_by_entity(entity, relation)
         for _, relation, value in sorted(gone):
             tombstones.lay(made, entity, normalise(relation), normalise(value))
 

@@ -52,9 +52,15 @@ class Tombstones:
 
     def guard(self, *key: str) -> None:
         """Have misspelt queries for a normalised (entity,) or (entity, relation) abstain."""
+        self._guard(key, key)
+
+    def guard_by_entity(self, entity: str, relation: str) -> None:
+        """Have queries for a forgotten relation abstain where they misspell the entity, who may have others."""
+        self._guard((BY_ENTITY, relation, entity), (entity, relation))
+
+    def _guard(self, spelled: tuple[str, ...], key: tuple[str, ...]) -> None:
         digest = self.digest(*key)
-        turned = _spelled((BY_ENTITY, key[1], key[0])) if len(key) == 2 else []
-        rows = [(self.digest(*spelled_key), digest) for spelled_key in (*_spelled(key), *turned)]
+        rows = [(self.digest(*spelled_key), digest) for spelled_key in _spelled(spelled)]
         self._connection.executemany("INSERT OR IGNORE INTO tombstone_spellings VALUES (?, ?)", rows)
 
     def lift(self, digests: Iterable[bytes]) -> None:
