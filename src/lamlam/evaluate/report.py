@@ -82,6 +82,8 @@ def svg(chart: Chart) -> str:
             axes.set_xticks(
                 range(len(words)), words, rotation=40 if crowded else 0, ha="right" if crowded else "center"
             )
+        if chart.y == "share":
+            axes.set_ylim(0, 1.02)
         if chart.log_x:
             axes.set_xscale("log")
         axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
