@@ -153,7 +153,7 @@ class Result:
 
 
 def share(hits: Sequence[float], seed: int) -> Metric:
-    """The mean of numbers from 0 to 1, such as right or wrong, with its interval over them. At least one."""
+    """The mean of numbers from 0 to 1, such as right or wrong, or of differences of such. At least one."""
     low, high = ratio_interval(hits, [1] * len(hits), seed)
     return Metric(sum(hits) / len(hits), low, high, len(hits))
 

@@ -47,6 +47,8 @@ def forget(
 ) -> None:
     """Remove an entity, a relation of it or one value for good: from facts, history, indexes and the file's bytes.
 
+    Aliases, other spellings and misspelt duplicates that say the same go with it: --dry-run shows them first.
+
     Example: `lamlam kb forget facts.db "Ada Lovelace" "Birth Date" --dry-run`
     """
     with KnowledgeBase.open(base) as kb:
