@@ -19,7 +19,7 @@ def lookup(
 ) -> None:
     """Time lookups in a base, warm: exact ones, 256 at once, and misspelt names.
 
-    Example: `lamlam eval speed lookup facts.db --json > lookup.json`
+    Example: `lamlam eval speed lookup facts.db --queries 1000`
     """
     from lamlam.evaluate.lookup_speed import measure_lookups
 
