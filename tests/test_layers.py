@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "generate": {"text", "kb", "model"},
     "annotate": {"text", "kb", "model", "train", "generate"},
     "evaluate": {"text", "kb", "model", "corpus", "generate"},
+    "select": {"text", "model", "corpus", "evaluate"},
     "serve": {"text", "kb", "model", "generate"},
 }
 MAY_IMPORT["demo"] = set(MAY_IMPORT)

@@ -25,6 +25,7 @@ from lamlam.cli import (
     kb,
     pack,
     pretrain,
+    select,
     serve,
     shards,
     thrust,
@@ -84,6 +85,7 @@ app.command("convert")(convert.convert)
 app.add_typer(kb.app, name="kb")
 app.add_typer(shards.app, name="shards")
 app.command("pack")(pack.pack)
+app.command("select")(select.select)
 app.command("pretrain")(pretrain.pretrain)
 app.command("generate")(generate.generate)
 app.add_typer(evaluate.app, name="eval")

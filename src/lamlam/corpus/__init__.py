@@ -1,8 +1,9 @@
 """Documents → token shards with a loss mask, and the windows that training reads."""
 
 from lamlam.corpus.encode import EncodedDocument, Kind, encode_document, encode_documents, tokenizer_texts
+from lamlam.corpus.mapped import ShardDocuments
 from lamlam.corpus.mixture import Mixture
-from lamlam.corpus.pack import PackInfo, ShardInfo, pack, read_info
+from lamlam.corpus.pack import PackInfo, ShardInfo, pack, read_info, write_shards
 from lamlam.corpus.windows import IGNORED, Batch, Windows
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Kind",
     "Mixture",
     "PackInfo",
+    "ShardDocuments",
     "ShardInfo",
     "Windows",
     "encode_document",
@@ -19,4 +21,5 @@ __all__ = [
     "pack",
     "read_info",
     "tokenizer_texts",
+    "write_shards",
 ]

@@ -80,6 +80,17 @@ def pack(
 
     Shards that were in `folder` are replaced. LamlamError where it holds something else, or there is no document.
     """
+    return write_shards(_encoded(documents, tokenizer, kind), folder, tokenizer, kind, shard_tokens)
+
+
+def write_shards(
+    documents: Iterable[EncodedDocument],
+    folder: str | Path,
+    tokenizer: LookupTokenizer,
+    kind: Kind,
+    shard_tokens: int = SHARD_TOKENS,
+) -> PackInfo:
+    """`pack` for documents that are token ids already, of this tokenizer."""
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "shards.json").is_file():
         raise LamlamError(f"{folder} holds something else than shards; name a new folder, which they get to themselves")
@@ -87,8 +98,8 @@ def pack(
     with write_beside(folder) as partial:
         partial.mkdir()
         shard = _Shard(tokenizer)
-        for encoded in _encoded(documents, tokenizer, kind):
-            shard.add(encoded)
+        for document in documents:
+            shard.add(document)
             if len(shard.tokens) >= shard_tokens:
                 shards.append(shard.write(partial, len(shards)))
                 shard = _Shard(tokenizer)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lamlam.corpus.mapped import MappedShard
 from lamlam.corpus.pack import PackInfo, read_info
 from lamlam.errors import LamlamError
 from lamlam.model import LookupTokenizer
@@ -42,20 +43,8 @@ class Windows:
             raise LamlamError(f"a context of {context} tokens is too short: it has to be at least 1")
         self.folder, self.context = Path(folder), context
         self.info: PackInfo = read_info(folder)
-        self._tokens: list[npt.NDArray[np.unsignedinteger]] = []
-        self._trained: list[npt.NDArray[np.uint8]] = []
-        self._begins: list[npt.NDArray[np.int64]] | None = [] if apart else None
-        for shard in self.info.shards:
-            tokens, trained = self._map(f"{shard.name}.tokens.npy"), self._map(f"{shard.name}.trained.npy")
-            if len(tokens) != shard.tokens or len(trained) != -(-shard.tokens // 8):
-                raise LamlamError(
-                    f"{self.folder}: shard {shard.name} holds {len(tokens)} tokens and a mask of {len(trained)} bytes, "
-                    f"shards.json says {shard.tokens} tokens; pack the documents again"
-                )
-            self._tokens.append(tokens)
-            self._trained.append(trained)
-            if self._begins is not None:
-                self._begins.append(self._document_begins(f"{shard.name}.starts.npy", shard.documents))
+        self._shards = [MappedShard(self.folder, shard) for shard in self.info.shards]
+        self._begins = self._document_begins() if apart else None
         # A shard's targets are all its tokens but the first; the last window may be partly filled.
         counts = [-(-(shard.tokens - 1) // context) for shard in self.info.shards]
         self._first_window = np.concatenate([[0], np.cumsum(counts)])
@@ -75,8 +64,8 @@ class Windows:
         for row, window in enumerate(windows):
             shard = self._shard(int(window))
             begin = (int(window) - int(self._first_window[shard])) * self.context
-            tokens = self._tokens[shard][begin : begin + self.context + 1].astype(np.int64)
-            trained = _bits(self._trained[shard], begin, begin + len(tokens))
+            tokens = self._shards[shard].tokens[begin : begin + self.context + 1].astype(np.int64)
+            trained = self._shards[shard].trained(begin, begin + len(tokens))
             inputs[row, : len(tokens) - 1] = tokens[:-1]
             labels[row, : len(tokens) - 1] = np.where(trained[1:], tokens[1:], IGNORED)
             if position_ids is not None and self._begins is not None:
@@ -94,23 +83,9 @@ class Windows:
     def _shard(self, window: int) -> int:
         return int(np.searchsorted(self._first_window, window, side="right")) - 1
 
-    def _document_begins(self, name: str, documents: int) -> npt.NDArray[np.int64]:
-        """Where documents begin as inputs: at their start token, which may be the end token of the one before."""
-        starts = np.asarray(self._map(name), np.int64)
-        if len(starts) != documents:
-            raise LamlamError(
-                f"{self.folder / name} holds {len(starts)} documents, shards.json says {documents}; "
-                "pack the documents again"
-            )
+    def _document_begins(self) -> list[npt.NDArray[np.int64]]:
         tokenizer = self.tokenizer()
-        shared = tokenizer.start_id == tokenizer.eos_id
-        return np.maximum(starts - 1, 0) if shared else starts
-
-    def _map(self, name: str) -> npt.NDArray[np.uint8]:
-        try:
-            return np.load(self.folder / name, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        except (OSError, ValueError, EOFError) as error:
-            raise LamlamError(f"{self.folder / name} is missing or torn ({error}); pack the documents again") from error
+        return [shard.begins(tokenizer.start_id == tokenizer.eos_id) for shard in self._shards]
 
 
 def _places(begins: npt.NDArray[np.int64], begin: int, context: int) -> npt.NDArray[np.int64]:
@@ -118,9 +93,3 @@ def _places(begins: npt.NDArray[np.int64], begin: int, context: int) -> npt.NDAr
     tokens = np.arange(begin, begin + context)
     own = begins[np.searchsorted(begins, tokens, side="right") - 1]
     return tokens - np.maximum(own, begin)
-
-
-def _bits(packed: npt.NDArray[np.uint8], begin: int, end: int) -> npt.NDArray[np.bool_]:
-    """Bits `begin` to `end` of a `numpy.packbits` array."""
-    bits = np.unpackbits(packed[begin // 8 : -(-end // 8)])
-    return bits[begin % 8 : begin % 8 + end - begin].astype(bool)
