@@ -42,7 +42,7 @@ STUDENT = {"hidden": 256, "layers": 6, "heads": 4, "feed_forward": 704, "tied": 
 def prepare(data: Path, out: Path, tokens: float) -> None:
     parts: dict[str, list[Document]] = {"held-out": [], "models": [], "pool": []}
     for source, share in SOURCES.items():
-        left = {"held-out": 60 * 1500, "models": tokens * 0.3 * share, "pool": tokens * 0.7 * share}
+        left = {"held-out": 400_000, "models": tokens * 0.3 * share, "pool": tokens * 0.7 * share}
         left = {part: size if part == "held-out" else size * CHARACTERS_A_TOKEN for part, size in left.items()}
         for document in _documents(data / f"{source}.parquet", source):
             part = _part(document)

@@ -35,6 +35,23 @@ def test_without_json_each_logged_step_is_a_line(line, run_cli, tmp_path):
     assert f"{tmp_path / '[x]'}/model: 1 steps, loss " in ran.out
 
 
+def test_all_four_perplexities_are_measured_during_training(line, run_cli, tmp_path):
+    """Dynamic as well, where the recipe names a base; each stands in the log, the report and the curves."""
+    held_out = {"held_out": line.folder / "documents.parquet", "held_out_base": line.folder / "facts.db"}
+    recipe = write_recipe(
+        tmp_path, data=line.folder / "shards", steps=2, evaluate_every=1, held_out_documents=2, **held_out
+    )
+    assert run_cli("pretrain", recipe).code == 0
+    lines = [json.loads(text) for text in (tmp_path / "run" / "held-out.jsonl").read_text().splitlines()]
+    assert [measured.pop("step") for measured in lines] == [1, 2]
+    for measured in lines:
+        assert set(measured) == {"standard", "static", "normalized", "dynamic"}
+        assert all(value > 1 for value in measured.values())
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "<th>dynamic</th>" in report
+    assert report.count("data:image/png;base64,") == 2
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lamlam.errors import LamlamError
+from lamlam.model.words import WORDS, KnownWords, cuts_before_spaces
 from lamlam.text.tokens import SPECIAL_TOKENS
 
 END_OF_TEXT = "<|endoftext|>"
-# Words, and groups of up to three digits, each with the space before it; the rest in runs.
-_WORDS = r" ?\p{L}+| ?\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 class LookupTokenizer:
@@ -67,10 +67,16 @@ class LookupTokenizer:
         return (self._first if first else self._rest).encode(text, add_special_tokens=False).ids if text else []
 
     def encode_texts(self, texts: Sequence[str], first: bool = True) -> list[list[int]]:
-        """`encode_text` for many texts, on all cores."""
+        """`encode_text` for many texts: by words that were met before where the tokenizer allows it, on all cores."""
+        if self._words:  # for these tokenizers a text that starts a document is like any other
+            return self._words.encode(texts)
         backend = self._first if first else self._rest
         encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids if text else [] for text, encoding in zip(texts, encodings, strict=True)]
+
+    @cached_property
+    def _words(self) -> KnownWords | None:
+        return KnownWords(self._rest) if cuts_before_spaces(self._rest) else None
 
     @property
     def pieces(self) -> Tokenizer:
@@ -143,7 +149,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 32_004) -> LookupTok
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_WORDS), behavior="isolated"),
+            pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

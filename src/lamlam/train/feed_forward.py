@@ -75,6 +75,8 @@ def _feed_forward_backward(
 
 def plus_product(total: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """`total` (None: nothing yet) plus `left` · `right`, in float32 at least; `total` is changed."""
+    if total is not None and total.dtype == left.dtype:
+        return total.addmm_(left, right)
     if left.is_cuda and left.dtype != torch.float32:
         product = torch.mm(left, right, out_dtype=torch.float32)
     else:

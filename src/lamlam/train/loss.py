@@ -103,11 +103,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
 def _softmax_loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The summed loss of a chunk, float64, and its gradient by the logits, in their dtype."""
     scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    total = torch.logsumexp(scores, dim=1, keepdim=True)
-    of_target = torch.gather(scores, 1, targets[:, None])
-    words = torch.arange(logits.shape[1], device=logits.device)
-    grad = torch.exp(scores - total) - (words == targets[:, None]).to(scores.dtype)
-    return (total - of_target).double().sum(), grad.to(logits.dtype)
+    rows = torch.arange(len(targets), device=targets.device)
+    grad = torch.softmax(scores, dim=1)
+    # Of the highest score the probability is never tiny, so its logarithm is exact enough to give the sum by.
+    total = scores.amax(dim=1) - grad.amax(dim=1).log()
+    grad[rows, targets] -= 1
+    return (total - scores[rows, targets]).double().sum(), grad.to(logits.dtype)
 
 
 def _softmax_loss_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
