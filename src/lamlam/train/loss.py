@@ -13,9 +13,9 @@ import torch
 
 from lamlam.train.feed_forward import has_kernels, plus_product
 
-_LOGITS_AT_ONCE = {"cuda": 1 << 28, "cpu": 1 << 20}
+_LOGITS_AT_ONCE = {"cuda": 1 << 28, "cpu": 1 << 22}
 """A GPU wants large matrix products, a CPU what stays in its caches."""
-_LEAST_TOKENS = 512
+_LEAST_TOKENS = 128
 """In a chunk, so that the gradient of the output layer is not read and written too often."""
 _COLUMNS = {"cuda": 64, "cpu": 1}
 """Rows on a GPU have to begin at multiples of 16 bytes for its fast products; rows of 32,004 words do not."""
@@ -76,7 +76,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         device, words = hidden.device, len(weight)
         matrix = torch.nn.functional.pad(weight.to(hidden.dtype), (0, 0, 0, -words % _COLUMNS.get(device.type, 1)))
-        rows = max(_LEAST_TOKENS, _LOGITS_AT_ONCE.get(device.type, 1 << 20) // len(matrix))
+        rows = max(_LEAST_TOKENS, _LOGITS_AT_ONCE.get(device.type, 1 << 22) // len(matrix))
         wanted = any(ctx.needs_input_grad)
         grad_hidden = torch.empty_like(hidden) if wanted else None
         grad_matrix = None
@@ -103,12 +103,24 @@ class _LinearCrossEntropy(torch.autograd.Function):
 def _softmax_loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The summed loss of a chunk, float64, and its gradient by the logits, in their dtype."""
     scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    rows = torch.arange(len(targets), device=targets.device)
-    grad = torch.softmax(scores, dim=1)
-    # Of the highest score the probability is never tiny, so its logarithm is exact enough to give the sum by.
-    total = scores.amax(dim=1) - grad.amax(dim=1).log()
-    grad[rows, targets] -= 1
-    return (total - scores[rows, targets]).double().sum(), grad.to(logits.dtype)
+    total = torch.logsumexp(scores, dim=1, keepdim=True)
+    of_target = torch.gather(scores, 1, targets[:, None])
+    words = torch.arange(logits.shape[1], device=logits.device)
+    grad = torch.exp(scores - total) - (words == targets[:, None]).to(scores.dtype)
+    return (total - of_target).double().sum(), grad.to(logits.dtype)
+
+
+def _softmax_loss_on_cpu(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same without a compiler, in few passes over a chunk that stays in the caches: the logits are overwritten."""
+    scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    rows = torch.arange(len(targets))
+    of_target = scores[rows, targets]
+    highest = scores.amax(dim=1, keepdim=True)
+    grad = scores.sub_(highest).exp_()
+    total = grad.sum(dim=1, keepdim=True)
+    nats = (highest + total.log())[:, 0] - of_target
+    grad.div_(total)[rows, targets] -= 1
+    return nats.double().sum(), grad.to(logits.dtype)
 
 
 def _softmax_loss_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,4 +136,4 @@ def _softmax_loss_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple
 def _loss_and_gradient(device: torch.device) -> Any:
     if has_kernels(device):
         return _softmax_loss_in_place
-    return torch.compile(_softmax_loss, dynamic=True) if device.type == "cuda" else _softmax_loss
+    return torch.compile(_softmax_loss, dynamic=True) if device.type == "cuda" else _softmax_loss_on_cpu
