@@ -102,4 +102,5 @@ def test_tokenizer_texts_hold_the_parts_of_calls():
 @pytest.mark.parametrize("tokenizer", [BYTES, sentencepiece_like()], ids=["bytes", "sentencepiece"])
 def test_many_documents_are_encoded_as_each_alone(tokenizer, several, kind):
     alone = [encode_document(document, tokenizer, kind) for document in several]
-    assert list(encode_documents(several, tokenizer, kind)) == alone
+    together = encode_documents(several, tokenizer, kind)
+    assert [(ids.tolist(), trained.tolist()) for ids, trained in together] == alone

@@ -16,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lamlam.corpus import ShardDocuments, encode_document, pack
+from lamlam.corpus import EncodedDocument, ShardDocuments, encode_document, pack
 from lamlam.errors import LamlamError
 from lamlam.model import load_model, save_model, train_tokenizer
 from lamlam.select import score, score_documents
@@ -49,7 +49,8 @@ def nats(folder, sequence, trained, context):
 def everything(documents):
     for shard in range(len(documents.shards)):
         for number in range(documents.info.shards[shard].documents):
-            yield documents.document(shard, number)
+            ids, trained = documents.document(shard, number)
+            yield EncodedDocument(ids.tolist(), trained.tolist())
 
 
 @pytest.fixture(scope="module")

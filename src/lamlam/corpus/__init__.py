@@ -1,6 +1,13 @@
 """Documents → token shards with a loss mask, and the windows that training reads."""
 
-from lamlam.corpus.encode import EncodedDocument, Kind, encode_document, encode_documents, tokenizer_texts
+from lamlam.corpus.encode import (
+    EncodedDocument,
+    Kind,
+    TokenArrays,
+    encode_document,
+    encode_documents,
+    tokenizer_texts,
+)
 from lamlam.corpus.mapped import ShardDocuments
 from lamlam.corpus.mixture import Mixture
 from lamlam.corpus.pack import PackInfo, ShardInfo, pack, read_info, write_shards
@@ -15,6 +22,7 @@ __all__ = [
     "PackInfo",
     "ShardDocuments",
     "ShardInfo",
+    "TokenArrays",
     "Windows",
     "encode_document",
     "encode_documents",

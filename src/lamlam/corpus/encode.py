@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from lamlam.model import LookupTokenizer
 from lamlam.text import Document
 
@@ -44,10 +47,17 @@ def encode_document(document: Document, tokenizer: LookupTokenizer, kind: Kind =
     return EncodedDocument(ids, trained)
 
 
+class TokenArrays(NamedTuple):
+    """An encoded document as arrays of one length: `ids`, uint32, and `trained`, bool."""
+
+    ids: npt.NDArray[np.uint32]
+    trained: npt.NDArray[np.bool_]
+
+
 def encode_documents(
     documents: Sequence[Document], tokenizer: LookupTokenizer, kind: Kind = "lmlm"
-) -> Iterator[EncodedDocument]:
-    """`encode_document` for many documents: their pieces are encoded together, on all cores."""
+) -> Iterator[TokenArrays]:
+    """`encode_document` for many documents: their pieces are encoded together."""
     firsts: list[str] = []
     rest: list[str] = []
     for document in documents:
@@ -58,16 +68,24 @@ def encode_documents(
             position, space = call.at, " "
         (rest if space else firsts).append(space + document.text[position:])
     first_ids, rest_ids = iter(tokenizer.encode_texts(firsts)), iter(tokenizer.encode_texts(rest, first=False))
+    entity, relation, returned, end, eos = (
+        np.uint32(token).tobytes() for token in (*tokenizer.lookup_ids, tokenizer.eos_id)
+    )
     for document in documents:
-        ids = next(first_ids)
-        trained = [True] * len(ids)
+        pieces = [next(first_ids)]
+        values = []
         for _ in document.calls if kind == "lmlm" else ():
-            query = [tokenizer.entity_id, *next(rest_ids), tokenizer.relation_id, *next(rest_ids), tokenizer.return_id]
-            answer = [*next(rest_ids), tokenizer.end_id]
-            text = next(rest_ids)
-            ids += query + answer + text
-            trained += [True] * len(query) + [False] * len(answer) + [True] * len(text)
-        yield EncodedDocument([*ids, tokenizer.eos_id], [*trained, True])
+            pieces += [entity, next(rest_ids), relation, next(rest_ids), returned]
+            values.append(len(pieces))
+            pieces += [next(rest_ids) + end, next(rest_ids)]
+        pieces.append(eos)
+        ids = np.frombuffer(b"".join(pieces), np.uint32)
+        trained = np.ones(len(ids), bool)
+        if values:
+            bounds = np.cumsum([0, *map(len, pieces)]) // ids.itemsize
+            for piece in values:
+                trained[bounds[piece] : bounds[piece + 1]] = False
+        yield TokenArrays(ids, trained)
 
 
 def tokenizer_texts(documents: Iterable[Document]) -> Iterator[str]:

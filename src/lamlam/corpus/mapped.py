@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lamlam.corpus.encode import EncodedDocument
+from lamlam.corpus.encode import TokenArrays
 from lamlam.corpus.pack import PackInfo, ShardInfo, read_info
 from lamlam.errors import LamlamError
 from lamlam.model import LookupTokenizer
@@ -77,8 +77,8 @@ class ShardDocuments:
         """Tokens of each document of a shard that can be targets: all but its start token."""
         return self._ends[shard] - self._begins[shard] - 1
 
-    def document(self, shard: int, number: int) -> EncodedDocument:
+    def document(self, shard: int, number: int) -> TokenArrays:
         """A document as it was packed: its tokens after the start token, the end token last."""
         begin, end = int(self._begins[shard][number]) + 1, int(self._ends[shard][number])
         mapped = self.shards[shard]
-        return EncodedDocument(mapped.tokens[begin:end].tolist(), mapped.trained(begin, end).tolist())
+        return TokenArrays(mapped.tokens[begin:end].astype(np.uint32), mapped.trained(begin, end))

@@ -13,7 +13,6 @@ when they are read (`lamlam.corpus.windows`), so one folder serves every context
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -22,14 +21,14 @@ from pathlib import Path
 import numpy as np
 
 from lamlam.atomic import write_beside
-from lamlam.corpus.encode import EncodedDocument, Kind, encode_documents
+from lamlam.corpus.encode import Kind, TokenArrays, encode_documents
 from lamlam.errors import LamlamError
 from lamlam.model import LookupTokenizer
 from lamlam.text import Document
 
 FORMAT = 1
 SHARD_TOKENS = 50_000_000
-"""Tokens after which a new shard is begun: about 250 MB of memory while packing."""
+"""Tokens after which a new shard is begun: about half a gigabyte of memory while packing."""
 _DOCUMENTS_AT_ONCE = 512
 
 
@@ -84,7 +83,7 @@ def pack(
 
 
 def write_shards(
-    documents: Iterable[EncodedDocument],
+    documents: Iterable[TokenArrays],
     folder: str | Path,
     tokenizer: LookupTokenizer,
     kind: Kind,
@@ -100,7 +99,7 @@ def write_shards(
         shard = _Shard(tokenizer)
         for document in documents:
             shard.add(document)
-            if len(shard.tokens) >= shard_tokens:
+            if shard.tokens >= shard_tokens:
                 shards.append(shard.write(partial, len(shards)))
                 shard = _Shard(tokenizer)
         if shard.starts:
@@ -131,34 +130,34 @@ def read_info(folder: str | Path) -> PackInfo:
     return info
 
 
-def _encoded(documents: Iterable[Document], tokenizer: LookupTokenizer, kind: Kind) -> Iterator[EncodedDocument]:
+def _encoded(documents: Iterable[Document], tokenizer: LookupTokenizer, kind: Kind) -> Iterator[TokenArrays]:
     remaining = iter(documents)
     while some := list(islice(remaining, _DOCUMENTS_AT_ONCE)):
         yield from encode_documents(some, tokenizer, kind)
 
 
 class _Shard:
-    """The shard being filled."""
+    """The shard being filled. `tokens`: how many it has."""
 
     def __init__(self, tokenizer: LookupTokenizer) -> None:
-        self.tokenizer = tokenizer
-        self.tokens = array("I")
-        self.trained = bytearray()
+        self.tokens = 0
         self.starts: list[int] = []
+        self._parts: list[TokenArrays] = []
+        self._start = TokenArrays(np.array([tokenizer.start_id], np.uint32), np.zeros(1, bool))
+        # Where one token both ends and starts a document, the end of the one before serves as the start.
+        self._shared = tokenizer.start_id == tokenizer.eos_id
+        self._dtype = np.uint16 if len(tokenizer) <= 1 << 16 else np.uint32
 
-    def add(self, encoded: EncodedDocument) -> None:
-        self.starts.append(len(self.tokens))
-        if self.tokenizer.start_id != self.tokenizer.eos_id or len(self.starts) == 1:
-            # Where one token both ends and starts a document, the end of the one before serves as the start.
-            self.tokens.append(self.tokenizer.start_id)
-            self.trained.append(False)
-        self.tokens.extend(encoded.ids)
-        self.trained.extend(bytes(encoded.trained))
+    def add(self, document: TokenArrays) -> None:
+        self.starts.append(self.tokens)
+        for part in (document,) if self._shared and self.tokens else (self._start, document):
+            self._parts.append(part)
+            self.tokens += len(part.ids)
 
     def write(self, folder: Path, number: int) -> ShardInfo:
         name = f"{number:05d}"
-        dtype = np.uint16 if len(self.tokenizer) <= 1 << 16 else np.uint32
-        np.save(folder / f"{name}.tokens.npy", np.asarray(self.tokens, dtype))
-        np.save(folder / f"{name}.trained.npy", np.packbits(np.frombuffer(self.trained, np.uint8)))
-        np.save(folder / f"{name}.starts.npy", np.asarray(self.starts, np.int64))
-        return ShardInfo(name, len(self.starts), len(self.tokens), sum(self.trained))
+        trained = np.concatenate([part.trained for part in self._parts])
+        np.save(folder / f"{name}.tokens.npy", np.concatenate([part.ids for part in self._parts]).astype(self._dtype))
+        np.save(folder / f"{name}.trained.npy", np.packbits(trained))
+        np.save(folder / f"{name}.starts.npy", np.array(self.starts, np.int64))
+        return ShardInfo(name, len(self.starts), self.tokens, int(trained.sum()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -66,13 +67,15 @@ class LookupTokenizer:
         """
         return (self._first if first else self._rest).encode(text, add_special_tokens=False).ids if text else []
 
-    def encode_texts(self, texts: Sequence[str], first: bool = True) -> list[list[int]]:
-        """`encode_text` for many texts: by words that were met before where the tokenizer allows it, on all cores."""
+    def encode_texts(self, texts: Sequence[str], first: bool = True) -> list[bytes]:
+        """`encode_text` for many texts, the ids of each as the bytes of uint32: on all cores, or by words that were met
+        before, where the tokenizer allows it."""
         if self._words:  # for these tokenizers a text that starts a document is like any other
             return self._words.encode(texts)
         backend = self._first if first else self._rest
         encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids if text else [] for text, encoding in zip(texts, encodings, strict=True)]
+        ids = (encoding.ids if text else [] for text, encoding in zip(texts, encodings, strict=True))
+        return [array("I", some).tobytes() for some in ids]
 
     @cached_property
     def _words(self) -> KnownWords | None:

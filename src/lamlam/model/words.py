@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import re
+from array import array
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, filterfalse
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -29,19 +30,19 @@ class KnownWords:
 
     def __init__(self, backend: Tokenizer) -> None:
         self._backend = backend
-        self._ids: dict[str, list[int]] = {}
+        self._ids: dict[str, bytes] = {}
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text, as the tokenizer itself gives them."""
+    def encode(self, texts: Sequence[str]) -> list[bytes]:
+        """The ids of each text, as the tokenizer itself gives them, as the bytes of uint32."""
         cut = [_CUT.split(text) for text in texts]
-        new = list(set().union(*cut) - self._ids.keys())
-        ids = [encoding.ids for encoding in self._backend.encode_batch_fast(new, add_special_tokens=False)]
-        fresh = dict(zip(new, ids, strict=True))
+        new = list(set(filterfalse(self._ids.__contains__, chain.from_iterable(cut))))
+        encodings = self._backend.encode_batch_fast(new, add_special_tokens=False)
+        fresh = {word: array("I", encoding.ids).tobytes() for word, encoding in zip(new, encodings, strict=True)}
         if len(self._ids) + len(fresh) <= _CAPACITY:
             self._ids |= fresh
             fresh = {}
         known = (lambda word: fresh.get(word) or self._ids[word]) if fresh else self._ids.__getitem__
-        return [list(chain.from_iterable(map(known, words))) for words in cut]
+        return [b"".join(map(known, words)) for words in cut]
 
 
 def cuts_before_spaces(backend: Tokenizer) -> bool:

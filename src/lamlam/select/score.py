@@ -107,8 +107,8 @@ def _blocks(documents: ShardDocuments, shard: int) -> Iterator[_Block]:
 def _score(documents: ShardDocuments, block: _Block, models: Sequence[Any], windows: Windowing) -> Floats:
     """Rows: −log p by each model, summed over trained tokens, and the number of these; a column for each document."""
     texts = [documents.document(block.shard, number) for number in range(block.first, block.stop)]
-    sequences = [[documents.tokenizer.start_id, *text.ids] for text in texts]
-    rows = [[sum(text.trained) for text in texts]]
+    sequences = [[documents.tokenizer.start_id, *text.ids.tolist()] for text in texts]
+    rows = [[int(text.trained.sum()) for text in texts]]
     for model in models:
         batch = 16_384 if model.device.type == "cuda" else 4096
         nlls = token_nlls(model, sequences, windows, batch)

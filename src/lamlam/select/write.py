@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamlam.atomic import write_beside
-from lamlam.corpus import EncodedDocument, PackInfo, ShardDocuments, write_shards
+from lamlam.corpus import PackInfo, ShardDocuments, TokenArrays, write_shards
 from lamlam.errors import LamlamError
 from lamlam.select.choose import Counts
 
@@ -29,7 +29,7 @@ def write_selection(documents: ShardDocuments, copies: Counts, folder: str | Pat
     return info
 
 
-def copies_in_rounds(documents: ShardDocuments, copies: Counts) -> Iterator[EncodedDocument]:
+def copies_in_rounds(documents: ShardDocuments, copies: Counts) -> Iterator[TokenArrays]:
     """All that are taken once, then all that are taken twice, and so on, in their order each time.
 
     Side by side, copies would stand in one window, where a model learns to copy.
