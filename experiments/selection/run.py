@@ -1,18 +1,19 @@
 """Does difference sampling help? Held-out perplexity at equal steps, on documents chosen by it and on any documents.
 
-    python experiments/selection/run.py prepare DATA OUT [--tokens N]     documents by title → shards and held-out texts
-    python experiments/selection/run.py run OUT [--toy]                   train, score, choose, train students, print
+    python experiments/selection/run.py prepare DATA OUT [--tokens N]    documents by title → shards and held-out texts
+    python experiments/selection/run.py score OUT                        train both models, score the pool
+    python experiments/selection/run.py students OUT [key=value …]       choose, train students, print the table
 
 Titles are dealt out by their hash: some are held out, the larger and the reference model are trained on some, and what
-students are trained on is chosen from the rest. All students take the same steps over windows in an order of the same
-seed; the one on all documents sees a random part of them. `--toy`: models and steps for a rehearsal on a CPU.
+students are trained on is chosen from the rest. All students take the same steps, over windows in an order of the same
+seed; the one on all documents sees a random part of them. Students have a tokenizer of their own, with fewer words:
+scores belong to documents, whoever made them. Keys are a recipe's.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -21,11 +22,12 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
 from lamlam.corpus import ShardDocuments, pack, read_info, tokenizer_texts
 from lamlam.evaluate import Windowing, token_nlls
 from lamlam.model import load_model, train_tokenizer
-from lamlam.select import sampled, score_documents, top_share, write_selection
+from lamlam.select import Scores, sampled, score_documents, top_share, write_selection
 from lamlam.text import Document
 from lamlam.text.files import read_documents, write_documents
 from lamlam.train import make_recipe, pretrain
@@ -36,7 +38,11 @@ CHARACTERS_A_TOKEN = 4.4
 CONTEXT = 1024
 LARGER = {"hidden": 384, "layers": 6, "heads": 6, "feed_forward": 1056, "tied": True}
 REFERENCE = {"hidden": 128, "layers": 2, "heads": 2, "feed_forward": 352, "tied": True}
-STUDENT = {"hidden": 256, "layers": 4, "heads": 4, "feed_forward": 704, "tied": True}
+STUDENT: dict[str, Any] = {
+    "shape": {"hidden": 64, "layers": 3, "heads": 2, "feed_forward": 176, "tied": True},
+    "context": 256, "batch": 16, "steps": 200, "warmup": 10, "lr": 3e-3, "save_every": 50,
+}  # fmt: skip
+STUDENT_WORDS = 4096
 
 
 def prepare(data: Path, out: Path, tokens: float) -> None:
@@ -73,57 +79,71 @@ def _part(document: Document) -> str:
     return "held-out" if number < 3 else "models" if number < 33 else "pool"
 
 
-def run(out: Path, toy: bool) -> None:
-    runs = out / ("toy" if toy else "runs")
-    cut = {"hidden": 32, "layers": 1, "heads": 2, "feed_forward": 48} if toy else {}
-    batch, context = (4, 64) if toy else (16, CONTEXT)
-    pool = ShardDocuments(out / "pool")
-    steps = 6 if toy else int(pool.info.tokens * 0.5) // (batch * context)
-    models = {
-        "larger": (LARGER, 6 if toy else read_info(out / "models").tokens // (batch * context), 1.5e-3),
-        "reference": ({**REFERENCE, **cut}, 6 if toy else steps // 2, 2e-3),
-    }
-    train: dict[str, Any] = {"batch": batch, "context": context, "precision": "bf16", "save_every": 10**6}
-    train |= {"log_every": 1 if toy else 100, "compiled": False}
-    for name, (shape, count, rate) in models.items():
-        shape = {**shape, **cut, "hidden": 64} if toy and name == "larger" else shape
-        own = {"shape": shape, "steps": count, "lr": rate, "warmup": count // 20, "seed": 1}
-        _train(out / "models", runs / name, {**train, **own})
+def score(out: Path) -> None:
+    """Train the larger and the reference model, and keep the pool's scores in scores.npz."""
+    runs, pool = out / "runs", ShardDocuments(out / "pool")
+    batch = 16
+    count = read_info(out / "models").tokens // (batch * CONTEXT)
+    plan: dict[str, Any] = {"batch": batch, "context": CONTEXT, "precision": "bf16", "compiled": False, "seed": 1}
+    for name, shape, steps, rate in (
+        ("larger", LARGER, count, 1.5e-3),
+        ("reference", REFERENCE, count * 3 // 10, 2e-3),
+    ):
+        _train(out / "models", runs / name, {**plan, "shape": shape, "steps": steps, "lr": rate, "warmup": steps // 20})
     device = "cuda" if torch.cuda.is_available() else "cpu"
     began = time.monotonic()
     found = score_documents(
-        pool, runs / "larger" / "model", runs / "reference" / "model", runs / "scores", context, device
+        pool, runs / "larger" / "model", runs / "reference" / "model", runs / "scores", CONTEXT, device
     )
     print(f"scored {pool.info.tokens:,} tokens in {time.monotonic() - began:.1f} s", flush=True)
-    score, tokens = found.difference, found.tokens
+    held_out = list(read_documents(out / "held-out.parquet"))
+    for name in ("larger", "reference"):
+        print(f"{name}: {_told(_perplexities(runs / name, held_out, CONTEXT))}", flush=True)
+    np.savez(out / "scores.npz", **found._asdict())
+
+
+def students(out: Path, settings: list[str]) -> None:
+    """Choose by the scores, train on each choice, and print what each came to on the held-out documents."""
+    with np.load(out / "scores.npz", allow_pickle=False) as arrays:
+        found = Scores(**{name: arrays[name] for name in Scores._fields})
+    difference, tokens = found.difference, found.tokens
     choices = {
         "all": np.ones(len(tokens), np.int64),
-        "best half": top_share(score, tokens, 0.5),
-        "worst half": top_share(-score, tokens, 0.5),
-        "drawn, temperature 0.2": sampled(score, tokens, 0.5, 0.2, 0),
+        "best half": top_share(difference, tokens, 0.5),
+        "worst half": top_share(-difference, tokens, 0.5),
+        "drawn, temperature 0.2": sampled(difference, tokens, 0.5, 0.2, 0),
     }
-    held_out = list(read_documents(out / "held-out.parquet"))
-    for name in models:
-        print(f"{name}: {_told(_perplexities(runs / name, held_out, context, device))}", flush=True)
-    np.savez(runs / "scores.npz", **found._asdict())
+    runs, pool, held_out = out / "students", _pool(out), list(read_documents(out / "held-out.parquet"))
+    own = {key: yaml.safe_load(value) for key, _, value in (setting.partition("=") for setting in settings)}
+    seeds = own.pop("seeds", [0])
     results: dict[str, list[dict[str, float]]] = {}
-    own = {"shape": {**STUDENT, **cut}, "steps": steps, "lr": 2e-3, "warmup": steps // 20}
-    for seed in (0, 1):
+    for seed in seeds:
         for choice, copies in choices.items():
             name = choice.replace(" ", "-").replace(",", "")
-            shards = runs / f"shards-{name}"
-            if not shards.is_dir():
-                write_selection(pool, copies, shards, {"choice": choice})
-            _train(shards, runs / f"{name}-{seed}", {**train, **own, "seed": seed})
-            values = _perplexities(runs / f"{name}-{seed}", held_out, context, device)
+            if not (runs / f"shards-{name}").is_dir():
+                write_selection(pool, copies, runs / f"shards-{name}", {"choice": choice})
+            plan = {**STUDENT, **own, "seed": seed}
+            _train(runs / f"shards-{name}", runs / f"{name}-{seed}", plan)
+            values = _perplexities(runs / f"{name}-{seed}", held_out, plan["context"])
             results.setdefault(choice, []).append(values)
             print(f"{choice}, seed {seed}: {_told(values)}", flush=True)
-    (runs / "results.json").write_text(json.dumps(results, indent=1))
-    print(f"students: {steps} steps of {batch} × {context} tokens; held-out perplexity, mean over seeds")
-    for choice, found_values in results.items():
-        means = {key: float(np.mean([values[key] for values in found_values])) for key in found_values[0]}
+    print("held-out perplexity at equal steps, mean over seeds")
+    for choice, values_found in results.items():
+        means = {key: float(np.mean([values[key] for values in values_found])) for key in values_found[0]}
         copies = choices[choice]
         print(f"{choice} ({(copies > 0).sum():,} documents, {int(copies @ tokens):,} tokens): {_told(means)}")
+
+
+def _pool(out: Path) -> ShardDocuments:
+    """The pool's documents, one by one in their order, in the students' tokenizer."""
+    folder = out / "students" / "pool"
+    if not folder.is_dir():
+        scored = ShardDocuments(out / "pool")
+        count = [range(shard.documents) for shard in scored.info.shards]
+        ids = (scored.document(shard, number).ids[:-1] for shard, numbers in enumerate(count) for number in numbers)
+        texts = [Document(str(number), scored.tokenizer.decode(some)) for number, some in enumerate(ids)]
+        pack(texts, folder, train_tokenizer(tokenizer_texts(texts[::20]), STUDENT_WORDS), "standard")
+    return ShardDocuments(folder)
 
 
 def _train(shards: Path, output: Path, values: dict[str, Any]) -> None:
@@ -133,12 +153,12 @@ def _train(shards: Path, output: Path, values: dict[str, Any]) -> None:
     print(f"{output.name}: {result.steps} steps, loss {result.loss:.3f}, {took:.1f} s", flush=True)
 
 
-def _perplexities(run: Path, held_out: list[Document], context: int, device: str) -> dict[str, float]:
+def _perplexities(run: Path, held_out: list[Document], context: int) -> dict[str, float]:
     """exp(nats / tokens) of all held-out documents, and of those of each source."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     model, tokenizer = load_model(run / "model", device)
     sequences = [[tokenizer.start_id, *tokenizer.encode_text(document.text), tokenizer.eos_id] for document in held_out]
-    with torch.autocast(device, torch.bfloat16):
-        nlls = token_nlls(model, sequences, Windowing(context, context), 32_768)
+    nlls = token_nlls(model, sequences, Windowing(context, context), 8192)
     found = {}
     for source in ("all", *SOURCES):
         own = [nll for nll, one in zip(nlls, held_out, strict=True) if source in ("all", one.meta["source"])]
@@ -153,17 +173,20 @@ def _told(values: dict[str, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, dest="command")
-    first, second = commands.add_parser("prepare"), commands.add_parser("run")
+    first, second, third = (commands.add_parser(name) for name in ("prepare", "score", "students"))
     first.add_argument("data", type=Path)
-    for command in (first, second):
+    for command in (first, second, third):
         command.add_argument("out", type=Path)
-    first.add_argument("--tokens", type=float, default=28e6)
-    second.add_argument("--toy", action="store_true")
+    first.add_argument("--tokens", type=float, default=26e6)
+    third.add_argument("settings", nargs="*", metavar="key=value")
     given = parser.parse_args()
-    if given.command == "prepare":
-        prepare(given.data, given.out, given.tokens)
-    else:
-        run(given.out, given.toy)
+    match given.command:
+        case "prepare":
+            prepare(given.data, given.out, given.tokens)
+        case "score":
+            score(given.out)
+        case _:
+            students(given.out, given.settings)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ pieces = st.sampled_from(
 texts = st.lists(st.text(st.characters(codec="utf-8"), max_size=30) | st.lists(pieces).map("".join), max_size=4)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(texts=texts, first=st.booleans())
 @pytest.mark.parametrize("tokenizer", [OURS, GPT2_LIKE, sentencepiece_like()], ids=["ours", "gpt2", "sentencepiece"])
 def test_word_by_word_is_the_same(tokenizer, texts, first):
@@ -56,9 +56,9 @@ def test_which_tokenizers_are_cut():
 
 
 def test_beyond_its_capacity_nothing_more_is_kept(monkeypatch):
-    monkeypatch.setattr(words, "_CAPACITY", 3)
+    monkeypatch.setattr(words, "_CAPACITY", 2)
     known = KnownWords(OURS.pieces)
     for text in ("Ada was", "Ada was born in London", "", "in London was Ada"):
         found = [np.frombuffer(ids, np.uint32).tolist() for ids in known.encode([text, "Ada"])]
         assert found == [OURS.encode_text(text), OURS.encode_text("Ada")]
-    assert len(known._ids) <= 3
+    assert len(known._ids) == 2

@@ -60,12 +60,13 @@ def test_documents_apart_see_only_themselves(shards):
     objective, device = SummedLoss(model), torch.device("cuda")
     torch._dynamo.reset()
     with torch.autocast("cuda", torch.bfloat16):
-        together = []
+        together, graphs = [], []
         for row in range(4):
             loss = objective(*step_module._on_device(*(part[row : row + 1] for part in batch), device))
             loss.backward()
-            together.append(float(loss))
-        assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 2  # a layer, and the last norm
+            together.append(loss.item())
+            graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert graphs[1] == graphs[3]  # the loss may be compiled twice, for one length and then for any
     alone_model = new_model("tiny", BYTES, seed=1).double().cuda().requires_grad_(False)
     for row in range(4):
         begins = [*np.flatnonzero(batch.position_ids[row] == 0).tolist(), 512]

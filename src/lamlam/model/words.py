@@ -35,14 +35,24 @@ class KnownWords:
     def encode(self, texts: Sequence[str]) -> list[bytes]:
         """The ids of each text, as the tokenizer itself gives them, as the bytes of uint32."""
         cut = [_CUT.split(text) for text in texts]
-        new = list(set(filterfalse(self._ids.__contains__, chain.from_iterable(cut))))
+        found = [self._known(words) for words in cut]
+        words = chain.from_iterable(words for words, ids in zip(cut, found, strict=True) if ids is None)
+        new = list(set(filterfalse(self._ids.__contains__, words)))
         encodings = self._backend.encode_batch_fast(new, add_special_tokens=False)
         fresh = {word: array("I", encoding.ids).tobytes() for word, encoding in zip(new, encodings, strict=True)}
         if len(self._ids) + len(fresh) <= _CAPACITY:
             self._ids |= fresh
-            fresh = {}
-        known = (lambda word: fresh.get(word) or self._ids[word]) if fresh else self._ids.__getitem__
-        return [b"".join(map(known, words)) for words in cut]
+        return [
+            b"".join(fresh[word] if word in fresh else self._ids[word] for word in words) if ids is None else ids
+            for words, ids in zip(cut, found, strict=True)
+        ]
+
+    def _known(self, words: list[str]) -> bytes | None:
+        """The ids of words that were all met before; None where one is new."""
+        try:
+            return b"".join(map(self._ids.__getitem__, words))
+        except KeyError:
+            return None
 
 
 def cuts_before_spaces(backend: Tokenizer) -> bool:
