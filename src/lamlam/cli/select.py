@@ -24,7 +24,8 @@ def select(
     larger: Annotated[Path, typer.Option(help="The checkpoint of the larger model.")],
     reference: Annotated[Path, typer.Option(help="The checkpoint of the small model, with the same tokenizer.")],
     keep: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Take the best documents, up to this share of the tokens; 0.5.")
+        float | None,
+        typer.Option(min=0, max=1, help="Take the best documents, up to this share of the tokens; 0.5 if not given."),
     ] = None,
     above: Annotated[
         float | None, typer.Option(help="Instead: take those with this score or more, in nats a trained token.")
