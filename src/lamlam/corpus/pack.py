@@ -13,7 +13,9 @@ when they are read (`lamlam.corpus.windows`), so one folder serves every context
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,7 +31,7 @@ from lamlam.text import Document
 FORMAT = 1
 SHARD_TOKENS = 50_000_000
 """Tokens after which a new shard is begun: about half a gigabyte of memory while packing."""
-_DOCUMENTS_AT_ONCE = 512
+_DOCUMENTS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,21 @@ def read_info(folder: str | Path) -> PackInfo:
 
 
 def _encoded(documents: Iterable[Document], tokenizer: LookupTokenizer, kind: Kind) -> Iterator[TokenArrays]:
+    """The documents encoded, in their order. Two batches are worked on at a time: while one is in the tokenizer, which
+    holds up no Python, the other's ids become arrays, and the next documents are read."""
+
+    def encode(some: list[Document]) -> list[TokenArrays]:
+        return list(encode_documents(some, tokenizer, kind))
+
     remaining = iter(documents)
-    while some := list(islice(remaining, _DOCUMENTS_AT_ONCE)):
-        yield from encode_documents(some, tokenizer, kind)
+    running: deque[Future[list[TokenArrays]]] = deque()
+    with ThreadPoolExecutor(2) as pool:
+        while some := list(islice(remaining, _DOCUMENTS_AT_ONCE)):
+            running.append(pool.submit(encode, some))
+            if len(running) == 3:
+                yield from running.popleft().result()
+        while running:
+            yield from running.popleft().result()
 
 
 class _Shard:

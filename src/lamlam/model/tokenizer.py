@@ -11,7 +11,6 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from lamlam.errors import LamlamError
-from lamlam.model.words import WORDS, KnownWords, cuts_before_spaces
 from lamlam.text.tokens import SPECIAL_TOKENS
 
 END_OF_TEXT = "<|endoftext|>"
+# Words, and groups of up to three digits, each with the space before it; the rest in runs.
+_WORDS = r" ?\p{L}+| ?\p{N}{1,3}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 class LookupTokenizer:
@@ -68,18 +68,11 @@ class LookupTokenizer:
         return (self._first if first else self._rest).encode(text, add_special_tokens=False).ids if text else []
 
     def encode_texts(self, texts: Sequence[str], first: bool = True) -> list[bytes]:
-        """`encode_text` for many texts, the ids of each as the bytes of uint32: on all cores, or by words that were met
-        before, where the tokenizer allows it."""
-        if self._words:  # for these tokenizers a text that starts a document is like any other
-            return self._words.encode(texts)
+        """`encode_text` for many texts, on all cores: the ids of each as the bytes of uint32."""
         backend = self._first if first else self._rest
         encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
         ids = (encoding.ids if text else [] for text, encoding in zip(texts, encodings, strict=True))
         return [array("I", some).tobytes() for some in ids]
-
-    @cached_property
-    def _words(self) -> KnownWords | None:
-        return KnownWords(self._rest) if cuts_before_spaces(self._rest) else None
 
     @property
     def pieces(self) -> Tokenizer:
@@ -152,7 +145,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 32_004) -> LookupTok
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(WORDS), behavior="isolated"),
+            pre_tokenizers.Split(Regex(_WORDS), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
