@@ -6,6 +6,7 @@ a query's length.
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from lamlam.generate import Asked, Policy, Retry, Sampling
@@ -52,6 +53,10 @@ def choose(logits: list[float], sampling: Sampling, point: float) -> int:
         if total > target:
             return token
     raise AssertionError("a share of nothing")
+
+
+def point(seed: int, draw: int) -> float:
+    return float(uniform(np.array([seed], np.uint64), np.array([draw], np.uint64))[0])
 
 
 @torch.inference_mode()
@@ -188,7 +193,7 @@ def reference_decode(
                     continue
         for token in banned:
             logits[token] = -torch.inf
-        token = choose(logits, sampling, uniform(seed, draws))
+        token = choose(logits, sampling, point(seed, draws))
         draws += 1
         if call is None and token == eos_id:
             return ends("end")

@@ -20,6 +20,7 @@ from random import Random
 from statistics import mean, median
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
@@ -152,6 +153,7 @@ class _Bench:
         for _ in range(tokens // 4):
             engine.step()
         self._settle()
+        engine.settle()
         before, steps, started = _counts(requests), [], time.perf_counter()
         last = started
         for _ in range(tokens):
@@ -162,6 +164,7 @@ class _Bench:
                 last = now
         self._settle()
         took = time.perf_counter() - started
+        engine.settle()
         rate = _rate(before, _counts(requests), took)
         return rate, took / len(steps), self._bare(engine, batch)
 
@@ -170,9 +173,8 @@ class _Bench:
         from lamlam.generate.slots import Feed
 
         running = list(engine.running.values())[:batch]
-        feed = Feed(ends=list(range(len(running))))
-        for request in running:
-            feed.add(request.slot, request.fed - 1, [5])
+        slots, fed = (np.array([getattr(one, what) for one in running]) for what in ("slot", "fed"))
+        feed = Feed.of(slots, fed - 1, np.full(len(running), 5))
         times = []
         with torch.inference_mode():
             for _ in range(8):
@@ -279,6 +281,13 @@ class _Due(Row):
         """The row, with a call due after so many tokens of text."""
         self.gap, self.calls_banned = gap, True
         return self
+
+    def calm(self) -> int:
+        """As `Row.calm`; a call that is due wants a look, too."""
+        left = super().calm()
+        if self._inside is None and self.calls_banned:
+            left = min(left, max(0, self.gap * (len(self.calls) + 1) - self.clean.tokens - 1))
+        return left
 
     def push(self, token: int) -> None:
         """As `Row.push`; then see whether a call is due."""

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from lamlam.generate.slots import Feed, Run
+from lamlam.generate.slots import Feed
+
+
+class RunPlan(NamedTuple):
+    """Where the tokens of a run stand in the feed, their slot, how many positions of it there are then, and, but for a
+    run from position 0 on, what each token sees: bool, shape (tokens, until)."""
+
+    its: slice
+    slot: int
+    until: int
+    causal: torch.Tensor | None
 
 
 class Plan:
@@ -13,25 +26,29 @@ class Plan:
     each row with more on its own. Made once a run, used by every layer."""
 
     def __init__(self, feed: Feed, dtype: torch.dtype, device: torch.device) -> None:
-        runs = feed.runs()
-        singles = [run for run in runs if run.size == 1]
-        self.many = [run for run in runs if run.size > 1]
-        self.slots = torch.tensor(feed.slots, device=device)
-        self.positions = torch.tensor(feed.positions, device=device)
-        self.used = max((run.slot + 1 for run in singles), default=0)
-        self.length = max((run.position + 1 for run in singles), default=0)
+        self.slots = torch.from_numpy(feed.slots).to(device)
+        self.positions = torch.from_numpy(feed.positions).to(device)
+        self.singles = feed.singles
+        own, last = feed.slots[: feed.singles], feed.positions[: feed.singles]
+        self.used = int(own.max(initial=-1)) + 1
+        self.length = int(last.max(initial=-1)) + 1
         # Where all slots up to the last have one token each, in order, nothing has to be sorted in.
-        self.dense = not self.many and [run.slot for run in singles] == list(range(self.used))
-        self.places = torch.tensor([run.place for run in singles], device=device)
-        self.single_slots = torch.tensor([run.slot for run in singles], dtype=torch.long, device=device)
+        self.dense = not feed.runs and self.used == feed.singles and bool((own[1:] > own[:-1]).all())
         self.mask: torch.Tensor | None = None
         if self.used > 1:
-            last = torch.zeros(self.used, dtype=torch.long, device=device)  # slots without a token see one position
-            last[self.single_slots] = self.positions[self.places]
-            hidden = torch.arange(self.length, device=device) > last.unsqueeze(1)
+            newest = np.zeros(self.used, np.int64)  # slots without a token see one position
+            newest[own] = last
+            hidden = torch.from_numpy(np.arange(self.length) > newest[:, None]).to(device)
             self.mask = torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill_(hidden, -torch.inf)
             self.mask = self.mask[:, None, None, :]
-        self.causal = {run: self._causal(run, device) for run in self.many if run.position}
+        self.runs: list[RunPlan] = []
+        place = feed.singles
+        for run in feed.runs:
+            size = len(run.tokens)
+            until = run.position + size
+            seen = torch.ones((size, until), dtype=torch.bool, device=device).tril(run.position)
+            self.runs.append(RunPlan(slice(place, place + size), run.slot, until, seen if run.position else None))
+            place += size
 
     def attend(self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scale: float) -> torch.Tensor:
         """What each token of the feed sees. `query`: shape (tokens, heads, width); keys and values: those of a layer's
@@ -41,18 +58,17 @@ class Plan:
             return self._singles(query, keys, values, scale, grouped)
         seen = torch.empty_like(query)
         if self.used:
+            own = self.slots[: self.singles]
             spread = query.new_zeros((self.used, *query.shape[1:]))
-            spread[self.single_slots] = query[self.places]
-            seen[self.places] = self._singles(spread, keys, values, scale, grouped)[self.single_slots]
-        for run in self.many:
-            its = slice(run.place, run.place + run.size)
-            until = run.position + run.size
+            spread[own] = query[: self.singles]
+            seen[: self.singles] = self._singles(spread, keys, values, scale, grouped)[own]
+        for its, slot, until, causal in self.runs:
             out = scaled_dot_product_attention(
                 query[its].transpose(0, 1).unsqueeze(0),
-                keys[run.slot : run.slot + 1, :, :until],
-                values[run.slot : run.slot + 1, :, :until],
-                attn_mask=self.causal.get(run),
-                is_causal=run.position == 0,
+                keys[slot : slot + 1, :, :until],
+                values[slot : slot + 1, :, :until],
+                attn_mask=causal,
+                is_causal=causal is None,
                 scale=scale,
                 enable_gqa=grouped,
             )
@@ -70,7 +86,3 @@ class Plan:
             scale=scale,
             enable_gqa=grouped,
         ).squeeze(2)
-
-    @staticmethod
-    def _causal(run: Run, device: torch.device) -> torch.Tensor:
-        return torch.ones((run.size, run.position + run.size), dtype=torch.bool, device=device).tril(run.position)

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from lamlam.generate.constraint import Only
+from lamlam.generate.likeliest import Likeliest
 from lamlam.generate.row import State
-from lamlam.generate.sampling import Sampling
+from lamlam.generate.slots import Int64
 from lamlam.generate.transfer import Staging
 from lamlam.model import LookupTokenizer
 
+Floats = npt.NDArray[np.float64]
+
 NOTHING = len(State)
 """The row of the table of masks in which no token may come."""
+
+
+class Drawn(NamedTuple):
+    """How some rows of the logits are sampled, an array with a number for each: their places, and what `Sampling` says
+    (`top_k`: 0 for all); `point`: the number in [0, 1) that decides."""
+
+    places: Int64
+    temperature: Floats
+    top_k: Int64
+    top_p: Floats
+    min_p: Floats
+    point: Floats
 
 
 @dataclass
@@ -25,15 +41,15 @@ class Choices:
     """What is known about each row of the logits before a token is chosen.
 
     `states`: for every row, in order. The others are for some rows, by their place: `banned`, token ids that may not
-    come; `only`, those that alone may come; `seen`, token ids to penalise; `drawn`, how the row samples, and a number
-    in [0, 1), for each that is not greedy.
+    come; `only`, those that alone may come; `seen`, token ids to penalise, and by how much; `drawn`, how rows that are
+    not greedy are sampled.
     """
 
-    states: list[int] = field(default_factory=list)
-    banned: list[tuple[int, Sequence[int]]] = field(default_factory=list)
+    states: Int64
+    banned: dict[int, Collection[int]] = field(default_factory=dict)
     only: Only | None = None
-    seen: list[tuple[int, Sequence[int], float]] = field(default_factory=list)
-    drawn: list[tuple[int, Sampling, float]] = field(default_factory=list)
+    seen: list[tuple[int, Collection[int], float]] = field(default_factory=list)
+    drawn: Drawn | None = None
 
 
 class Chooser:
@@ -44,15 +60,18 @@ class Chooser:
         self._ruled_out = ruled_out(tokenizer, vocabulary).to(device)
         self._staging = Staging(device)
         self._fused = device.type == "cuda" and find_spec("triton") is not None
+        self._here = Likeliest(self._ruled_out) if device.type == "cpu" else None
 
     def choose(self, logits: torch.Tensor, choices: Choices) -> torch.Tensor:
         """The next token of each row; int64, shape (rows,). `logits`: shape (rows, vocabulary); may be written to."""
         if choices.seen:
             self._penalise(logits, choices.seen)
-        if self._fused and not choices.drawn:
+        if self._fused and choices.drawn is None:
             return self._likeliest(logits, choices)
-        states, only = np.array(choices.states, np.int64), choices.only
-        parts = [states, _pairs(choices.banned)]
+        if self._here is not None and choices.drawn is None:
+            return torch.from_numpy(self._here(logits, choices.states, _pairs(choices.banned.items()), choices.only))
+        states, only = choices.states.copy(), choices.only
+        parts = [states, _pairs(choices.banned.items())]
         if only is not None:
             states[only.rows] = NOTHING
             parts += [only.pairs, only.hot_of]
@@ -67,42 +86,40 @@ class Chooser:
             barred[banned[0], banned[1]] = True
         logits = logits.masked_fill_(barred, -torch.inf)
         chosen = logits.argmax(dim=-1)
-        if choices.drawn:
-            [places] = self._send([np.array([row for row, _, _ in choices.drawn])])
+        if choices.drawn is not None:
+            [places] = self._send([choices.drawn.places])
             chosen[places] = self._draw(logits[places], choices.drawn)
         return chosen
 
-    def _penalise(self, logits: torch.Tensor, seen: list[tuple[int, Sequence[int], float]]) -> None:
+    def _penalise(self, logits: torch.Tensor, seen: list[tuple[int, Collection[int], float]]) -> None:
         [(places, tokens)] = self._send([_pairs([(row, ids) for row, ids, _ in seen])])
         penalties = np.repeat([penalty for _, _, penalty in seen], [len(ids) for _, ids, _ in seen])
         penalty = torch.as_tensor(penalties, dtype=logits.dtype, device=self.device)
         old = logits[places, tokens]
         logits[places, tokens] = torch.where(old > 0, old / penalty, old * penalty)
 
-    def _draw(self, logits: torch.Tensor, drawn: list[tuple[int, Sampling, float]]) -> torch.Tensor:
-        samplings = [sampling for _, sampling, _ in drawn]
+    def _draw(self, logits: torch.Tensor, drawn: Drawn) -> torch.Tensor:
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
 
-        def column(values: list[float], dtype: torch.dtype = logits.dtype) -> torch.Tensor:
-            return torch.tensor(values, dtype=dtype).to(self.device).unsqueeze(1)
-
-        likely = torch.softmax(logits / column([sampling.temperature for sampling in samplings]), dim=-1)
-        least = likely.amax(dim=-1, keepdim=True) * column([sampling.min_p for sampling in samplings])
-        if any(sampling.top_k is not None or sampling.top_p < 1 for sampling in samplings):
+        told = np.stack([drawn.temperature, drawn.top_p, drawn.min_p, drawn.point])
+        temperature, top_p, min_p, point = torch.from_numpy(told).to(self.device).unsqueeze(2)
+        likely = torch.softmax(logits / temperature.to(logits.dtype), dim=-1)
+        least = likely.amax(dim=-1, keepdim=True) * min_p.to(logits.dtype)
+        if drawn.top_k.any() or (drawn.top_p < 1).any():
             size = logits.shape[1]
             ordered = likely.sort(dim=-1, descending=True).values
-            last = column([min(sampling.top_k or size, size) - 1 for sampling in samplings], torch.int64)
-            kth = ordered.gather(1, last)
+            last = np.where(drawn.top_k > 0, np.minimum(drawn.top_k, size), size) - 1
+            kth = ordered.gather(1, torch.from_numpy(last).to(self.device).unsqueeze(1))
             ordered = torch.where(ordered >= kth, ordered, 0)
             before = ordered.cumsum(dim=-1) - ordered
-            share = column([sampling.top_p for sampling in samplings]) * ordered.sum(dim=-1, keepdim=True)
+            share = top_p.to(logits.dtype) * ordered.sum(dim=-1, keepdim=True)
             # The first of equally likely tokens decides for them all.
             kept = ordered.masked_fill(before >= share, torch.inf)
             least = torch.maximum(torch.maximum(least, kth), kept.amin(dim=-1, keepdim=True))
         # Drawn in the vocabulary's order: rounding, which differs with the batch, swaps neighbours of the other one.
         likely = torch.where(likely >= least, likely, 0).double()
         summed = likely.cumsum(dim=-1)
-        points = column([point for _, _, point in drawn], torch.float64) * summed[:, -1:]
+        points = point * summed[:, -1:]
         return torch.searchsorted(summed, points, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)
 
     def _likeliest(self, logits: torch.Tensor, choices: Choices) -> torch.Tensor:
@@ -110,9 +127,9 @@ class Chooser:
         from lamlam.generate import kernels  # needs Triton
 
         if choices.banned:
-            [(places, tokens)] = self._send([_pairs(choices.banned)])
+            [(places, tokens)] = self._send([_pairs(choices.banned.items())])
             logits[places, tokens] = -torch.inf
-        states, only = np.array(choices.states, np.int64), choices.only
+        states, only = choices.states.copy(), choices.only
         hot, counts = np.full(len(states), -1), np.zeros(len(states), np.int64)
         tokens = np.zeros(0, np.int64)
         table = None
@@ -126,7 +143,7 @@ class Chooser:
         plan = self._staging.send(np.concatenate([states, hot, starts, tokens]))
         return kernels.likeliest(logits, self._ruled_out, table, plan)
 
-    def _send(self, arrays: Sequence[npt.NDArray[np.int64]]) -> list[torch.Tensor]:
+    def _send(self, arrays: Sequence[Int64]) -> list[torch.Tensor]:
         """Arrays as tensors on the device, by one copy for them all."""
         tensor = self._staging.send(np.concatenate([array.ravel() for array in arrays]))
         pieces = tensor.split([array.size for array in arrays])
@@ -151,7 +168,7 @@ def ruled_out(tokenizer: LookupTokenizer, vocabulary: int) -> torch.Tensor:
     return barred
 
 
-def _pairs(lists: Sequence[tuple[int, Sequence[int]]]) -> npt.NDArray[np.int64]:
+def _pairs(lists: Collection[tuple[int, Collection[int]]]) -> Int64:
     """(row, tokens) lists as one array of rows and one of tokens."""
     rows = np.repeat([row for row, _ in lists], [len(tokens) for _, tokens in lists])
     return np.array([rows, [token for _, tokens in lists for token in tokens]], np.int64)

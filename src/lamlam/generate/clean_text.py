@@ -40,6 +40,11 @@ class CleanText:
         self._stretches[-1].append(token)
         self.tokens += 1
 
+    def extend(self, tokens: list[int]) -> None:
+        """Take several tokens of text."""
+        self._stretches[-1] += tokens
+        self.tokens += len(tokens)
+
     def pop(self) -> None:
         """Take the last token back, which must be a token of the last stretch."""
         self._stretches[-1].pop()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -63,56 +63,49 @@ class Only(NamedTuple):
 
 
 class Queries:
-    """Where the open calls of some rows stand in a constraint."""
+    """Where the open calls of rows stand in a constraint, by the slots of the rows."""
 
-    def __init__(self, constraint: Constraint, device: torch.device) -> None:
+    def __init__(self, constraint: Constraint, slots: int, device: torch.device) -> None:
         self._constraint, self._device = constraint, device
-        self._nodes: dict[Row, int] = {}
+        self._nodes = np.full(slots, -1)
         self._hot: torch.Tensor | None = None
         self._hot_version = -1
 
-    def follow(self, taken: Sequence[tuple[Row, int]]) -> None:
-        """Some rows have taken a token each, that opened a call or goes on with one."""
-        opened = [row for row, _ in taken if row.open_call == len(row.ids) - 1]
-        if opened and self._constraint.refresh():
-            self._nodes = {row: self._walk(row.ids[row.open_call + 1 : -1]) for row in self._nodes if row.open_call}
-        moved = [(row, token) for row, token in taken if row.open_call != len(row.ids) - 1]
-        if moved:
-            nodes = self._constraint.advance([self._nodes[row] for row, _ in moved], [token for _, token in moved])
-            self._nodes.update(zip((row for row, _ in moved), nodes.tolist(), strict=True))
-        self._nodes.update((row, self._constraint.entity_root) for row in opened)
+    def refresh(self) -> bool:
+        """Take over what the base has changed since. True where all rows within a call have to `enter` again."""
+        return self._constraint.refresh()
 
-    def enter(self, row: Row) -> None:
-        """Find out where a row stands whose call was opened or written otherwise."""
-        if row.open_call is None:
-            self.leave(row)
-            return
-        self._nodes[row] = self._walk(row.ids[row.open_call + 1 :])
+    def open(self, slots: Sequence[int]) -> None:
+        """Calls were opened in these rows."""
+        self._nodes[slots] = self._constraint.entity_root
 
-    def _walk(self, tokens: Sequence[int]) -> int:
-        node = self._constraint.entity_root
-        for token in tokens:
-            node = int(self._constraint.advance([node], [token])[0])
-        return node
+    def follow(self, slots: Int64, tokens: Int64) -> None:
+        """Rows within a call have taken a token each."""
+        self._nodes[slots] = self._constraint.advance(self._nodes[slots], tokens)
 
-    def leave(self, row: Row) -> None:
-        """The row's call is closed, or the row is done."""
-        self._nodes.pop(row, None)
+    def enter(self, slot: int, row: Row) -> None:
+        """Find out where a row stands whose call, if there is one, was opened or written otherwise."""
+        if row.open_call is not None:
+            node = self._constraint.entity_root
+            for token in row.ids[row.open_call + 1 :]:
+                node = int(self._constraint.advance([node], [token])[0])
+            self._nodes[slot] = node
 
-    def only(self, rows: Sequence[tuple[int, Row]], vocabulary: int) -> tuple[Only, list[Row]]:
-        """What may come next in rows of the logits, by their places; and those of them in which nothing may."""
-        allowed = self._constraint.allowed([self._nodes[row] for _, row in rows])
-        places = np.array([place for place, _ in rows], np.int64)
-        count = np.bincount(allowed.pairs[0], minlength=len(rows)) + (allowed.hot >= 0) * vocabulary
-        for number, (_, row) in enumerate(rows):
-            if row.restricted and count[number] < vocabulary:
-                banned = row.banned() | ({row.tokenizer.return_id} if row.refused_here() else set())
-                its = allowed.pairs[1][allowed.pairs[0] == number]
-                count[number] -= int(np.isin(its, list(banned)).sum())
-        hot_rows = np.flatnonzero(allowed.hot >= 0)
+    def only(
+        self, places: Int64, slots: Int64, vocabulary: int, banned: Mapping[int, Collection[int]]
+    ) -> tuple[Only, list[int]]:
+        """What may come next in the rows of `slots`, whose logits are rows `places`; and those places at which nothing
+        may. `banned`: tokens that may not, by place."""
+        allowed = self._constraint.allowed(self._nodes[slots])
+        rows, tokens = allowed.pairs
+        count = np.bincount(rows, minlength=len(places)) + (allowed.hot >= 0) * vocabulary
+        if banned:
+            for number in np.flatnonzero(np.isin(places, list(banned)) & (count < vocabulary)).tolist():
+                count[number] -= int(np.isin(tokens[rows == number], list(banned[int(places[number])])).sum())
+        hot_rows = (allowed.hot >= 0).nonzero()[0]
         if len(hot_rows) and self._hot_version != self._constraint.hot_version:
             self._hot = torch.from_numpy(self._constraint.hot(vocabulary)).to(self._device)
             self._hot_version = self._constraint.hot_version
         hot_of = np.array([places[hot_rows], allowed.hot[hot_rows]])
-        only = Only(places, np.array([places[allowed.pairs[0]], allowed.pairs[1]]), self._hot, hot_of)
-        return only, [row for number, (_, row) in enumerate(rows) if count[number] <= 0]
+        only = Only(places, np.array([places[rows], tokens]), self._hot, hot_of)
+        return only, places[count <= 0].tolist()

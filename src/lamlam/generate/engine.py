@@ -16,17 +16,20 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
 import torch
 
-from lamlam.generate.chooser import Choices, Chooser
+from lamlam.generate.batch import Batch, Bools
+from lamlam.generate.chooser import Choices, Chooser, Drawn
 from lamlam.generate.constraint import Constraint, Queries
 from lamlam.generate.generic import forward_of
 from lamlam.generate.policy import Policy, abstain
 from lamlam.generate.row import Asked, Row, State
 from lamlam.generate.sampling import Sampling, uniform
-from lamlam.generate.slots import Feed, Forward
+from lamlam.generate.slots import Feed, Forward, Int64, Run
 from lamlam.generate.transfer import Landing
 from lamlam.kb import Match
 from lamlam.model import LookupTokenizer
@@ -57,12 +60,9 @@ class Request:
     error: Exception | None = None
     slot: int = -1
     fed: int = 0
-    """Tokens of the row that the model has seen."""
+    """Tokens of the row that the model has seen, as of when it last left or `Engine.settle` was called."""
     draws: int = 0
-    gone: bool = False
-
-    def __post_init__(self) -> None:
-        self.plain = self.sampling.greedy and self.sampling.repetition_penalty == 1
+    """Tokens chosen for it, likewise."""
 
 
 class Event(NamedTuple):
@@ -92,18 +92,21 @@ class Engine:
     ) -> None:
         self.tokenizer, self.base, self.slots = tokenizer, base, slots
         self.forward: Forward = forward_of(model, slots)
-        self._queries = None if constraint is None else Queries(constraint, self.forward.device)
-        self.chooser = Chooser(tokenizer, self.forward.vocabulary, self.forward.device)
+        device, vocabulary = self.forward.device, self.forward.vocabulary
+        self._queries = None if constraint is None else Queries(constraint, slots, device)
+        self.chooser = Chooser(tokenizer, vocabulary, device)
         self.waiting: deque[Request] = deque()
         self.running: dict[int, Request] = {}  # by slot
-        self._flying: list[tuple[int, Request]] = []  # with the place of their token in the last choice
+        self._batch = Batch(slots, tokenizer, vocabulary)
+        self._free = list(range(slots))  # a heap
+        self._flying = _NOBODY  # slots by the places of their tokens in the last choice; -1 for those that want none
         self._chosen: torch.Tensor | None = None
-        self._landing = Landing(self.forward.device, slots)
+        self._landing = Landing(device, slots)
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.waiting or self.running or self._flying)
+        return not (self.waiting or self.running)
 
     def add(self, request: Request) -> Request:
         """Have a request run as soon as a slot is free."""
@@ -112,7 +115,6 @@ class Engine:
 
     def cancel(self, request: Request) -> None:
         """Let a request go, wherever it stands; it gets no more events."""
-        request.gone = True
         if request in self.waiting:
             self.waiting.remove(request)
         self._leave(request)
@@ -122,143 +124,160 @@ class Engine:
         while not self.idle:
             yield from self.step()
 
+    def settle(self) -> None:
+        """Let all rows have the tokens that were chosen for them: while they run, they lag behind by some."""
+        for request in self.running.values():
+            self._settle(request)
+
     @torch.inference_mode()
     def step(self) -> list[Event]:
         """Feed the model once, and choose a token for every row that has been fed all it has."""
         events: list[Event] = []
         self._admit(events)
-        fed, feed = self._feed()
-        logits = self.forward.run(feed, self._chosen) if feed.tokens else None
+        slots, feed = self._feed()
+        logits = self.forward.run(feed, self._chosen) if len(feed.tokens) else None
         if self.forward.overlaps:
             self._take(events)
         if logits is not None:
-            self._choose(fed, logits)
+            self._choose(slots, logits)
         if not self.forward.overlaps:
             self._take(events)
         return events
 
     def _admit(self, events: list[Event]) -> None:
-        if not self.running and not self._flying:
+        if not self.running:
             self.forward.refresh()
         asking = []
-        while self.waiting and len(self.running) < self.slots:
+        while self.waiting and self._free:
             request = self.waiting.popleft()
-            if request.row.finish is not None:
+            row = request.row
+            if row.finish is not None:
                 events.append(Event(request, "finished"))
                 continue
-            request.slot = next(slot for slot in range(self.slots) if slot not in self.running)
-            request.fed, request.row.cut = 0, False
+            request.slot, row.cut = heappop(self._free), False
             self.running[request.slot] = request
-            if request.row.asking is not None:
+            self._batch.enter(request.slot, request.sampling, request.seed)
+            if row.asking is not None:
                 asking.append(request)
-            elif self._queries is not None:
-                self._queries.enter(request.row)
+                continue
+            self._look(request)
+            if self._queries is not None:
+                self._queries.enter(request.slot, row)
         self._answer(asking, events)
 
-    def _feed(self) -> tuple[list[Request], Feed]:
-        """What every row has not fed yet, and the requests whose last token is in it."""
-        feed, complete = Feed(), []
-        # Those with a token each: one that is on the device, or one that the row has.
-        places = {request.slot: place for place, request in self._flying if not request.gone}
-        late = []
+    def _feed(self) -> tuple[Int64, Feed]:
+        """What every row has not fed yet, and the slots whose last token is in it, in the order of `Feed.ends`."""
+        batch = self._batch
+        sources = np.full(self.slots, -1)  # of the rows whose token is on the device
+        places = (self._flying >= 0).nonzero()[0]
+        sources[self._flying[places]] = places
+        alone = batch.there & ((sources >= 0) | (batch.length - batch.fed == 1))
+        slots = alone.nonzero()[0]
+        sources = sources[slots]
+        runs = self._runs(alone, MOST_TOKENS - len(slots)) if len(slots) < len(self.running) else []
+        tokens = np.where(sources < 0, batch.last[slots], 0)
+        feed = Feed.of(slots, batch.fed[slots], tokens, sources, runs)
+        batch.fed[slots] += 1
+        more = [run.slot for run in runs if run.last]
+        return np.concatenate([slots, more]).astype(np.int64) if more else slots, feed
+
+    def _runs(self, alone: Bools, room: int) -> list[Run]:
+        """The tokens of those rows that have more to feed than one, the first to come first."""
+        runs, room, batch = [], max(room, LEAST_PROMPT), self._batch
         for slot, request in self.running.items():
-            if slot in places:
-                complete.append(request)
-            elif len(request.row.ids) - request.fed > 1:
-                late.append(request)
-            else:
-                places[slot] = -1
-                complete.append(request)
-        feed.slots = [request.slot for request in complete]
-        feed.sources = [places[slot] for slot in feed.slots]
-        feed.tokens = [0 if places[request.slot] >= 0 else request.row.ids[-1] for request in complete]
-        feed.positions = [request.fed for request in complete]
-        feed.ends = list(range(len(complete)))
-        for request in complete:
-            request.fed += 1
-        room = max(MOST_TOKENS - len(complete), LEAST_PROMPT)
-        for request in late:
-            tokens = request.row.ids[request.fed : request.fed + room]
-            if not tokens:
-                break
-            feed.add(request.slot, request.fed, tokens)
-            request.fed += len(tokens)
+            if alone[slot] or not room:
+                continue
+            fed = int(batch.fed[slot])
+            tokens = request.row.ids[fed : fed + room]
             room -= len(tokens)
-            if request.fed == len(request.row.ids):
-                feed.ends.append(len(feed.tokens) - 1)
-                complete.append(request)
-        return complete, feed
+            runs.append(Run(slot, fed, tokens, last=fed + len(tokens) == len(request.row.ids)))
+            batch.fed[slot] += len(tokens)
+        return runs
 
-    def _choose(self, fed: list[Request], logits: torch.Tensor) -> None:
-        """Choose the next token of each request that was fed and goes on from there."""
-        states, ready, inside = [0] * len(fed), [], []
-        for place, request in enumerate(fed):
-            row = request.row
-            if request.fed == len(row.ids) and row.finish is None and not request.gone:
-                states[place] = state = row.state
-                ready.append((place, request))
-                if state >= State.ENTITY_START:
-                    inside.append((place, row))
-        choices = Choices(states)
-        if self._queries is not None and inside:
-            choices.only, stuck = self._queries.only(inside, self.forward.vocabulary)
-            for row in stuck:
-                row.give_up()
-            if stuck:
-                ready = [(place, request) for place, request in ready if not self._settle(request)]
-        for place, request in ready:
-            if request.row.restricted:
-                self._restrict(place, request.row, choices)
-            if not request.plain:
-                self._sample(place, request, choices)
-            request.draws += 1
-        self._flying = ready
-        if ready:
-            self._chosen = self.chooser.choose(logits, choices)
-            self._landing.send(self._chosen)
+    def _choose(self, slots: Int64, logits: torch.Tensor) -> None:
+        """Choose the next token of each row that was fed and goes on from there. `slots`: of each row of the logits."""
+        batch = self._batch
+        ready = batch.there[slots] & (batch.fed[slots] == batch.length[slots])
+        choices = Choices(np.where(ready, batch.state[slots], State.TEXT))
+        for place in (ready & (batch.restricted[slots] > 0)).nonzero()[0].tolist():
+            row = self.running[int(slots[place])].row
+            banned = row.banned()
+            if self._queries is not None and row.refused_here():
+                banned = banned | {self.tokenizer.return_id}
+            choices.banned[place] = banned
+        inside = (ready & (choices.states >= State.ENTITY_START)).nonzero()[0]
+        if self._queries is not None and len(inside):
+            vocabulary = self.forward.vocabulary
+            choices.only, stuck = self._queries.only(inside, slots[inside], vocabulary, choices.banned)
+            for place in stuck:
+                request = self.running[int(slots[place])]
+                self._settle(request)
+                request.row.give_up()
+                self._follow_cut(request)
+                ready[place] = False
+        if not ready.any():
+            return
+        self._sample(slots, ready, choices)
+        batch.draws[slots[ready]] += np.uint64(1)
+        self._flying = np.where(ready, slots, -1)
+        self._chosen = self.chooser.choose(logits, choices)
+        self._landing.send(self._chosen)
 
-    def _restrict(self, place: int, row: Row, choices: Choices) -> None:
-        banned = row.banned()
-        if self._queries is not None and row.refused_here():
-            banned = banned | {self.tokenizer.return_id}
-        if banned:
-            choices.banned.append((place, list(banned)))
-
-    @staticmethod
-    def _sample(place: int, request: Request, choices: Choices) -> None:
-        row, sampling = request.row, request.sampling
-        if sampling.repetition_penalty != 1 and row.open_call is None:
-            choices.seen.append((place, list(row.text_ids()), sampling.repetition_penalty))
-        if not sampling.greedy:
-            choices.drawn.append((place, sampling, uniform(request.seed, request.draws)))
+    def _sample(self, slots: Int64, ready: Bools, choices: Choices) -> None:
+        """Note the rows that are not simply greedy."""
+        batch = self._batch
+        for place in (ready & batch.penalised[slots]).nonzero()[0].tolist():
+            request = self.running[int(slots[place])]
+            self._settle(request)
+            if request.row.open_call is None:
+                choices.seen.append((place, request.row.text_ids(), request.sampling.repetition_penalty))
+        places = (ready & batch.sampled[slots]).nonzero()[0]
+        if len(places):
+            its = slots[places]
+            point = uniform(batch.seed[its], batch.draws[its])
+            how = batch.temperature[its], batch.top_k[its], batch.top_p[its], batch.min_p[its]
+            choices.drawn = Drawn(places, *how, point)
 
     def _take(self, events: list[Event]) -> None:
         """Have the rows take the tokens chosen for them, and the answers to what they ask."""
-        if not self._flying:
+        if not len(self._flying):
             return
-        tokens = self._landing.receive()
-        asking: list[Request] = []
-        inside: list[tuple[Row, int]] = []
-        flying, self._flying = self._flying, []
-        for place, request in flying:
-            if request.gone:
-                continue
-            row, token = request.row, tokens[place]
+        tokens, flying, batch = self._landing.receive(), self._flying, self._batch
+        self._flying = _NOBODY
+        slots, tokens = flying[flying >= 0], tokens[flying >= 0]
+        inside = batch.state[slots] >= State.ENTITY_START
+        if self._queries is not None and inside.any():
+            self._queries.follow(slots[inside], tokens[inside])
+        wanted = batch.take(slots, tokens)
+        asking, opened = [], []
+        for slot, token in zip(slots[wanted].tolist(), tokens[wanted].tolist(), strict=True):
+            request = self.running[slot]
+            row = request.row
+            self._settle(request)
             row.push(token)
             if request.told:
                 events.append(Event(request, "token"))
             if row.cut:
-                self._settle(request)
-            elif row.open_call is not None:
-                if row.asking is None:
-                    inside.append((row, token))
-                else:
-                    asking.append(request)
+                self._follow_cut(request)
+            elif row.asking is not None:
+                asking.append(request)
+            else:
+                self._look(request)
+                if row.open_call == len(row.ids) - 1:
+                    opened.append(slot)
             if row.finish is not None:
                 self._finish(request, events)
-        if self._queries is not None and inside:
-            self._queries.follow(inside)
+        if self._queries is not None and opened:
+            self._open(self._queries, opened)
         self._answer(asking, events)
+
+    def _open(self, queries: Queries, slots: list[int]) -> None:
+        """Calls were opened: see what has changed in the base."""
+        if queries.refresh():
+            for slot, request in self.running.items():
+                self._settle(request)
+                queries.enter(slot, request.row)
+        queries.open(slots)
 
     def _answer(self, asking: list[Request], events: list[Event]) -> None:
         """Look up what the rows ask, all together, and let each row have its answer."""
@@ -282,19 +301,24 @@ class Engine:
                 self._fail(request, error, events)
                 continue
             events.append(Event(request, "answered", asked, request.row.calls[-1].match))
-            if not self._settle(request) and self._queries is not None:
-                self._queries.leave(request.row)
+            self._follow_cut(request) if request.row.cut else self._look(request)
 
-    def _settle(self, request: Request) -> bool:
-        """Where tokens were taken out of the row: have the model run the one before them again, and say so."""
-        row = request.row
-        if not row.cut:
-            return False
+    def _follow_cut(self, request: Request) -> None:
+        """Tokens were taken out of the row: have the model run the one before them again."""
+        row, slot = request.row, request.slot
         row.cut = False
-        request.fed = min(request.fed, len(row.ids) - 1)
+        self._batch.fed[slot] = min(int(self._batch.fed[slot]), len(row.ids) - 1)
+        self._look(request)
         if self._queries is not None:
-            self._queries.enter(row)
-        return True
+            self._queries.enter(slot, row)
+
+    def _look(self, request: Request) -> None:
+        self._batch.look(request.slot, request.row, always=request.told)
+
+    def _settle(self, request: Request) -> None:
+        slot, batch = request.slot, self._batch
+        batch.settle(slot, request.row)
+        request.fed, request.draws = int(batch.fed[slot]), int(batch.draws[slot])
 
     def _fail(self, request: Request, error: Exception, events: list[Event]) -> None:
         request.error, request.row.finish = error, "failed"
@@ -305,7 +329,13 @@ class Engine:
         self._leave(request)
 
     def _leave(self, request: Request) -> None:
-        if self.running.get(request.slot) is request:
-            del self.running[request.slot]
-        if self._queries is not None:
-            self._queries.leave(request.row)
+        slot = request.slot
+        if self.running.get(slot) is request:
+            self._settle(request)
+            self._batch.there[slot] = False
+            self._flying[self._flying == slot] = -1
+            del self.running[slot]
+            heappush(self._free, slot)
+
+
+_NOBODY: Int64 = np.zeros(0, np.int64)

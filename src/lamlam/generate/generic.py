@@ -67,27 +67,26 @@ class GenericForward:
 
     def run(self, feed: Feed, chosen: torch.Tensor | None) -> torch.Tensor:
         """Run the tokens and give the logits after `feed.ends`; shape (ends, vocabulary)."""
-        self.cache.reserve(max(feed.positions) + 1)
+        self.cache.reserve(int(feed.positions.max()) + 1)
         plan = Plan(feed, self.dtype, self.device)
-        tokens = torch.tensor(feed.tokens, device=self.device)
+        tokens = torch.from_numpy(feed.tokens).to(self.device)
         logits = torch.empty((len(tokens), self.vocabulary), dtype=self.dtype, device=self.device)
         if plan.used:
+            alone = slice(0, plan.singles)
+            own = plan.slots[alone]
             inputs, positions = tokens.new_zeros(plan.used), tokens.new_zeros(plan.used)
-            inputs[plan.single_slots] = tokens[plan.places]
-            positions[plan.single_slots] = plan.positions[plan.places]
+            inputs[own], positions[own] = tokens[alone], plan.positions[alone]
             mask = plan.mask if plan.mask is not None else torch.zeros((1, 1, 1, plan.length), dtype=self.dtype)
-            rows = slice(0, plan.used), plan.single_slots, plan.length
-            logits[plan.places] = self._call(inputs.unsqueeze(1), positions.unsqueeze(1), mask, *rows)[
-                plan.single_slots
-            ]
-        for run in plan.many:
-            its, until = slice(run.place, run.place + run.size), run.position + run.size
-            seen = torch.ones((run.size, until), dtype=torch.bool, device=self.device).tril(run.position)
-            mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device).masked_fill_(~seen, -torch.inf)
-            rows = slice(run.slot, run.slot + 1), plan.slots.new_zeros(1), until
+            rows = slice(0, plan.used), own, plan.length
+            logits[alone] = self._call(inputs.unsqueeze(1), positions.unsqueeze(1), mask, *rows)[own]
+        for its, slot, until, _ in plan.runs:
             inputs, positions = tokens[its].unsqueeze(0), plan.positions[its].unsqueeze(0)
+            seen = torch.ones((inputs.shape[1], until), dtype=torch.bool, device=self.device)
+            hidden = ~seen.tril(until - inputs.shape[1])
+            mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device).masked_fill_(hidden, -torch.inf)
+            rows = slice(slot, slot + 1), tokens.new_zeros(1), until
             logits[its.stop - 1] = self._call(inputs, positions, mask[None, None], *rows)[0]
-        return logits[feed.ends]
+        return logits[torch.from_numpy(feed.ends).to(self.device)]
 
     def _call(
         self,

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import linear
 
 from lamlam.generate import kernels
-from lamlam.generate.slots import Feed
+from lamlam.generate.slots import Feed, Int64
 from lamlam.generate.transfer import Staging
 
 if TYPE_CHECKING:
@@ -52,24 +52,27 @@ class Graphs:
         captured = self._captured.get(size)
         if captured is None:
             captured = self._captured[size] = self._capture(size)
-        self._staging.send(self._plan(feed, size), to=captured.plan)
+        self._staging.send(self._plan(size, feed), to=captured.plan)
         if chosen is not None:
             self._chosen[: len(chosen)].copy_(chosen)
         captured.graph.replay()
-        if feed.ends == list(range(len(feed.ends))):
-            return captured.hidden[: len(feed.ends)]
+        if not feed.runs:
+            return captured.hidden[: feed.singles]
         return captured.hidden[captured.plan[4, : len(feed.ends)]]
 
-    def _plan(self, feed: Feed, size: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-        """Tokens, sources, slots, positions, and ends; int64, shape (5, size)."""
+    def _plan(self, size: int, feed: Feed | None = None) -> Int64:
+        """Tokens, sources, slots, positions, and ends; int64, shape (5, size). Padding goes to the slot of nobody."""
         plan = np.zeros((5, size), np.int64)
         plan[1], plan[2] = -1, self._forward.slots
-        for row, values in enumerate((feed.tokens, feed.sources, feed.slots, feed.positions, feed.ends)):
-            plan[row, : len(values)] = values
+        if feed is not None:
+            for row, values in zip(
+                plan, (feed.tokens, feed.sources, feed.slots, feed.positions, feed.ends), strict=True
+            ):
+                row[: len(values)] = values
         return plan
 
     def _capture(self, size: int) -> Captured:
-        plan = torch.from_numpy(self._plan(Feed(), size)).to(self._forward.device)
+        plan = torch.from_numpy(self._plan(size)).to(self._forward.device)
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):

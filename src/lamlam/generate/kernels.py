@@ -97,7 +97,8 @@ def _gated(gate_up, out, width, block: tl.constexpr):  # type: ignore[no-untyped
     tl.store(out + token * width + column, (gate / (1.0 + tl.exp(-gate)) * up).to(out.dtype.element_ty), mask=inside)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+# Not made anew for each kind of number of rows: that would hold a running batch up.
+@triton.jit(do_not_specialize=["rows"])  # type: ignore[untyped-decorator]
 def _likeliest(logits, barred, hot, plan, chosen, vocabulary, rows, block: tl.constexpr, few: tl.constexpr):  # type: ignore[no-untyped-def]
     row = tl.program_id(0)
     state = tl.load(plan + row)

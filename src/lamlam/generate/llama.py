@@ -92,21 +92,21 @@ class LlamaForward:
 
     def run(self, feed: Feed, chosen: torch.Tensor | None) -> torch.Tensor:
         """Run the tokens and give the logits after `feed.ends`; shape (ends, vocabulary)."""
-        if self.cache.reserve(max(feed.positions) + 1) and self._graphs is not None:
+        if self.cache.reserve(int(feed.positions.max()) + 1) and self._graphs is not None:
             self._graphs.forget()
         if self._graphs is not None:
             hidden = self._graphs.run(feed, chosen)
         else:
             hidden = self._trunk(feed)
-            if len(feed.ends) < len(hidden):
-                hidden = hidden[feed.ends]
+            if feed.runs:
+                hidden = hidden[torch.from_numpy(feed.ends).to(self.device)]
         return linear(hidden, self.model.lm_head.weight, self.model.lm_head.bias)
 
     def _trunk(self, feed: Feed) -> torch.Tensor:
         """The last hidden state of every token; shape (tokens, hidden)."""
         plan = Plan(feed, self.dtype, self.device)
         tokens = len(feed.tokens)
-        x = self.model.model.embed_tokens.weight[torch.tensor(feed.tokens, device=self.device)]
+        x = self.model.model.embed_tokens.weight[torch.from_numpy(feed.tokens).to(self.device)]
         cos, sin = self.cos[plan.positions].unsqueeze(1), self.sin[plan.positions].unsqueeze(1)
         rotated = self.heads + self.kv_heads
         for number, layer in enumerate(self.layers):

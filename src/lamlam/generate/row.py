@@ -41,6 +41,14 @@ class State(IntEnum):
     ASKING = 6  # nothing may come until the row is answered
 
 
+def after(state: State, closes: bool = False) -> State:
+    """The state after one more token that neither opens nor closes a call, nor ends the text; `closes`: it closes the
+    name of an entity."""
+    if closes:
+        return State.RELATION_START
+    return {State.ENTITY_START: State.ENTITY, State.RELATION_START: State.RELATION}.get(state, state)
+
+
 _TO_CLOSE = {State.ENTITY_START: 4, State.ENTITY: 3, State.RELATION_START: 2, State.RELATION: 1, State.ASKING: 0}
 """How many tokens the query of an open call needs at least before it is asked."""
 _LONGEST_TO_CLOSE = 4
@@ -89,9 +97,9 @@ class Row:
     """`ids`: all tokens in the model's view, start token and prompt included.
 
     `max_new_tokens` counts text tokens only: what a reader sees, neither the prompt nor calls. `max_lookups` counts
-    calls, those taken back included. With `calls_banned`, which may be switched at any time, no call is opened. `stop`:
-    strings before which the text ends. The prompt's ids may hold whole calls, and end within the query of one.
-    LamlamError for a prompt with a broken call, or one that does not fit the window.
+    calls, those taken back included. With `calls_banned` no call is opened; it may be switched whenever the row is
+    looked at (`calm`). `stop`: strings before which the text ends. The prompt's ids may hold whole calls, and end
+    within the query of one. LamlamError for a prompt with a broken call, or one that does not fit the window.
     """
 
     tokenizer: LookupTokenizer
@@ -150,8 +158,8 @@ class Row:
 
     @property
     def restricted(self) -> bool:
-        """Whether `banned` or `refused_here` may say anything at all."""
-        return bool(self._bans or self._refused)
+        """Whether `banned` or `refused_here` may say anything of the next token."""
+        return len(self.ids) in self._bans or (bool(self._refused) and self._inside is State.RELATION)
 
     def refused_here(self) -> bool:
         """Whether closing the query now would ask what was refused before in this row."""
@@ -167,6 +175,38 @@ class Row:
                 ids.add(token)
             inside = inside and token != end
         return ids
+
+    def calm(self) -> int:
+        """How many ordinary tokens may come before the row wants a look: such as neither open nor close a call, nor end
+        the text.
+
+        `extend` takes so many together: none of them ends the row or its call, and what may come after each is what
+        `after` says, no more and no less.
+        """
+        size = len(self.ids)
+        if self.stop or size in self._bans:
+            return 0
+        if self._inside is None:
+            room = min(self.max_new_tokens - self.clean.tokens, self.window - size) - 1
+            if self.state is State.TEXT:
+                room = min(room, self.window - size - _SHORTEST_CALL)
+        elif self._refused:
+            return 0  # each of them may lead to what `refused_here` speaks of
+        else:
+            room = self._call_limit - _LONGEST_TO_CLOSE - size
+        return max(room, 0)
+
+    def extend(self, tokens: list[int]) -> None:
+        """Take several ordinary tokens, `calm()` of them at most, as `push` would one after the other."""
+        if self._inside is None:
+            self.clean.extend(tokens)
+        elif self.tokenizer.relation_id in tokens:
+            closing = tokens.index(self.tokenizer.relation_id)
+            self._relation_start = len(self.ids) + closing + 1
+            self._inside = State.RELATION_START if closing == len(tokens) - 1 else State.RELATION
+        elif tokens:
+            self._inside = after(self._inside)
+        self.ids += tokens
 
     def push(self, token: int) -> None:
         """Take the next token, chosen among those that `state` and `banned` leave."""
@@ -191,7 +231,7 @@ class Row:
             self._ask()
             return
         else:
-            self._inside = State.ENTITY if inside <= State.ENTITY else State.RELATION
+            self._inside = after(inside)
         if len(self.ids) > self._call_limit - _LONGEST_TO_CLOSE:
             self._check_call()
 

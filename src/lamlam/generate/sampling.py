@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from lamlam.errors import LamlamError
 
-_MASK = 2**64 - 1
+UInt64 = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,17 @@ class Sampling:
         return self.temperature == 0
 
 
-def uniform(seed: int, draw: int) -> float:
-    """Draw number `draw` of a row with this seed: 32 random bits as a number in [0, 1).
+def uniform(seeds: UInt64, draws: UInt64) -> npt.NDArray[np.float64]:
+    """Draw number `draws[i]` of a row with the seed `seeds[i]`: 32 random bits as a number in [0, 1).
 
     A hash of the two (the finalizer of SplitMix64, Steele et al. 2014), so that no generator has a state that a batch
-    could disturb.
+    could disturb. Both uint64, of the same shape, not of none.
     """
-    mixed = _mixed(_mixed(seed & _MASK) ^ (draw & _MASK))
-    return (mixed >> 32) / 2**32
+    return (_mixed(_mixed(seeds) ^ draws) >> np.uint64(32)).astype(np.float64) / 2**32
 
 
-def _mixed(number: int) -> int:
-    number = (number + 0x9E3779B97F4A7C15) & _MASK
-    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
-    return number ^ (number >> 31)
+def _mixed(numbers: UInt64) -> UInt64:
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)  # which wraps
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))

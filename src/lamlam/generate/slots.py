@@ -2,55 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
+
+Int64 = npt.NDArray[np.int64]
 
 _FIRST_LENGTH = 256
 
 
-@dataclass
-class Feed:
-    """What one run of the model takes: a list of tokens, those of a row side by side.
-
-    `tokens[i]` goes to position `positions[i]` of slot `slots[i]`. Where `sources[i]` is not negative, the token is
-    number `sources[i]` of the last choice, which may be on the device only. `ends`: the tokens, by their places in the
-    list, after which the logits are wanted.
-    """
-
-    tokens: list[int] = field(default_factory=list)
-    sources: list[int] = field(default_factory=list)
-    slots: list[int] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-
-    def add(self, slot: int, position: int, tokens: list[int], source: int = -1) -> None:
-        """Feed tokens to a slot, from a position on."""
-        count = len(tokens)
-        self.tokens += tokens
-        self.sources += [source] * count
-        self.slots += [slot] * count
-        self.positions += range(position, position + count)
-
-    def runs(self) -> list[Run]:
-        """The tokens of each row as (place in the list, slot, position, size)."""
-        runs: list[Run] = []
-        for place, (slot, position) in enumerate(zip(self.slots, self.positions, strict=True)):
-            if runs and runs[-1].slot == slot:
-                runs[-1] = runs[-1]._replace(size=runs[-1].size + 1)
-            else:
-                runs.append(Run(place, slot, position, 1))
-        return runs
-
-
 class Run(NamedTuple):
-    """`size` tokens of a feed, from place `place` on, that go to a slot from a position on."""
+    """Tokens that go to a slot from a position on; `last`: the logits after them are wanted."""
 
-    place: int
     slot: int
     position: int
-    size: int
+    tokens: Sequence[int]
+    last: bool
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What one run of the model takes: a list of tokens, first those that are alone in their slots, then `runs`.
+
+    All int64. `tokens[i]` goes to position `positions[i]` of slot `slots[i]`. Where `sources[i]` is not negative, the
+    token is number `sources[i]` of the last choice, which may be on the device only. `ends`: the places in the list of
+    the tokens after which the logits are wanted: all that are alone, and the last ones of some runs.
+    """
+
+    tokens: Int64
+    sources: Int64
+    slots: Int64
+    positions: Int64
+    ends: Int64
+    singles: int
+    runs: Sequence[Run]
+
+    @classmethod
+    def of(
+        cls, slots: Int64, positions: Int64, tokens: Int64, sources: Int64 | None = None, runs: Sequence[Run] = ()
+    ) -> Feed:
+        """A feed of one token for each of `slots`, and of runs for other slots."""
+        singles = len(slots)
+        ends = np.arange(singles)
+        if sources is None:
+            sources = np.full(singles, -1)
+        if runs:
+            sizes = np.array([len(run.tokens) for run in runs])
+            last = np.array([run.last for run in runs])
+            ends = np.concatenate([ends, (singles - 1 + sizes.cumsum())[last]])
+            own = [np.arange(run.position, run.position + len(run.tokens)) for run in runs]
+            tokens = np.concatenate([tokens, *(np.array(run.tokens, np.int64) for run in runs)])
+            positions = np.concatenate([positions, *own])
+            slots = np.concatenate([slots, np.repeat([run.slot for run in runs], sizes)])
+            sources = np.concatenate([sources, np.full(len(tokens) - singles, -1)])
+        return cls(tokens, sources, slots, positions, ends, singles, runs)
 
 
 class Forward(Protocol):

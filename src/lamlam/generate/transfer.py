@@ -48,8 +48,8 @@ class Landing:
         if self._arrived is not None:
             self._arrived.record()
 
-    def receive(self) -> list[int]:
+    def receive(self) -> npt.NDArray[np.int64]:
         """Wait for the tokens sent last."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        return self._tokens[: self._count].tolist()
+        return self._tokens[: self._count].numpy().copy()
