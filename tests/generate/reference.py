@@ -4,6 +4,7 @@ It shares nothing with the engine but the hash that draws random numbers, the ty
 a query's length.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +56,35 @@ def choose(logits: list[float], sampling: Sampling, point: float) -> int:
     raise AssertionError("a share of nothing")
 
 
+def best_query(model, tokenizer, ids, call, banned, refused, allowed, width, window):
+    """The rest of the likeliest query that a beam finds: at every length the `width` best beginnings go on."""
+    _, relation_id, return_id, _ = tokenizer.lookup_ids
+    limit = min(call + row_module.MAX_QUERY_TOKENS, window - 3)
+    beginnings, best = [(0.0, ())], (-math.inf, None)
+    while beginnings:
+        grown = []
+        for score, tokens in beginnings:
+            written = [*ids[call + 1 :], *tokens]
+            likely = model(torch.tensor([[*ids, *tokens]])).logits[0, -1].log_softmax(dim=-1).tolist()
+            for token in allowed(written):
+                if token == return_id:
+                    middle = written.index(relation_id)
+                    parts = written[:middle], written[middle + 1 :]
+                    if tuple(tokenizer.decode_piece(part).removeprefix(" ") for part in parts) in refused:
+                        continue
+                if tokens or token not in banned:
+                    grown.append((score + likely[token], (*tokens, token)))
+        grown.sort(key=lambda one: (-one[0], one[1]))
+        best = max([best, *(one for one in grown[:width] if one[1][-1] == return_id)], key=lambda one: one[0])
+        beginnings = []
+        for score, tokens in grown[:width]:
+            written = [*ids[call + 1 :], *tokens]
+            to_close = 3 if relation_id not in written else 2 if written[-1] == relation_id else 1
+            if tokens[-1] != return_id and len(ids) + len(tokens) + to_close <= limit:
+                beginnings.append((score, tokens))
+    return best[1]
+
+
 def point(seed: int, draw: int) -> float:
     return float(uniform(np.array([seed], np.uint64), np.array([draw], np.uint64))[0])
 
@@ -62,7 +92,7 @@ def point(seed: int, draw: int) -> float:
 @torch.inference_mode()
 def reference_decode(
     model, tokenizer: LookupTokenizer, base, prompt: list[int], policy: Policy, sampling: Sampling, seed: int,
-    max_new_tokens: int, max_lookups: int, window: int, stop=(), allowed=None,
+    max_new_tokens: int, max_lookups: int, window: int, stop=(), allowed=None, beams=1,
 ) -> Reference:  # fmt: skip
     """`allowed`: of the tokens of a query so far, the tokens that may come next."""
     entity_id, relation_id, return_id, end_id = tokenizer.lookup_ids
@@ -169,6 +199,17 @@ def reference_decode(
             if len(ids) + still > min(call + row_module.MAX_QUERY_TOKENS, window - 3):
                 take_back()
                 continue
+        if call is not None and beams > 1:
+            query = best_query(model, tokenizer, ids, call, bans.get(len(ids), ()), refused, allowed, beams, window)
+            if query is None:
+                result.stuck += 1
+                take_back()
+                continue
+            ids += query
+            kinds += ["call"] * len(query)
+            relation_at = ids.index(relation_id, call) + 1
+            asking = True
+            continue
         logits = model(torch.tensor([ids])).logits[0, -1].tolist()
         banned = set(range(len(tokenizer), len(logits))) | bans.get(len(ids), set())
         if call is None:

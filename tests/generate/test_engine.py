@@ -15,13 +15,13 @@ def outcome(row):
     return [(record.asked.entity, record.asked.relation, record.outcome) for record in row.calls]
 
 
-def check(model, tokenizer, base, requests, allowed=None):
+def check(model, tokenizer, base, requests, allowed=None, beams=1):
     """Each request's row is what the reference makes of its prompt."""
     for request in requests:
         row = request.row
         expected = reference_decode(
             model, tokenizer, base, row.prompt, request.policy, request.sampling, request.seed,
-            row.max_new_tokens, row.max_lookups, row.window, row.stop, allowed,
+            row.max_new_tokens, row.max_lookups, row.window, row.stop, allowed, beams,
         )  # fmt: skip
         assert (row.finish, outcome(row)) == (expected.finish, expected.outcomes)
         open_call = row.open_call

@@ -67,7 +67,8 @@ class Queries:
 
     def __init__(self, constraint: Constraint, slots: int, device: torch.device) -> None:
         self._constraint, self._device = constraint, device
-        self._nodes = np.full(slots, -1)
+        self.nodes: Int64 = np.full(slots, -1)
+        """Of each slot whose row is within a call."""
         self._hot: torch.Tensor | None = None
         self._hot_version = -1
 
@@ -77,26 +78,34 @@ class Queries:
 
     def open(self, slots: Sequence[int]) -> None:
         """Calls were opened in these rows."""
-        self._nodes[slots] = self._constraint.entity_root
+        self.nodes[slots] = self._constraint.entity_root
 
     def follow(self, slots: Int64, tokens: Int64) -> None:
         """Rows within a call have taken a token each."""
-        self._nodes[slots] = self._constraint.advance(self._nodes[slots], tokens)
+        self.nodes[slots] = self._constraint.advance(self.nodes[slots], tokens)
 
     def enter(self, slot: int, row: Row) -> None:
         """Find out where a row stands whose call, if there is one, was opened or written otherwise."""
         if row.open_call is not None:
-            node = self._constraint.entity_root
-            for token in row.ids[row.open_call + 1 :]:
-                node = int(self._constraint.advance([node], [token])[0])
-            self._nodes[slot] = node
+            self.nodes[slot] = self.walk(row.ids[row.open_call + 1 :])
+
+    def walk(self, tokens: Sequence[int]) -> int:
+        """The node of a query that begins with these tokens."""
+        node = self._constraint.entity_root
+        for token in tokens:
+            node = int(self._constraint.advance([node], [token])[0])
+        return node
+
+    def after(self, nodes: npt.ArrayLike, tokens: npt.ArrayLike) -> Int64:
+        """The nodes after one more token each."""
+        return self._constraint.advance(nodes, tokens)
 
     def only(
-        self, places: Int64, slots: Int64, vocabulary: int, banned: Mapping[int, Collection[int]]
+        self, places: Int64, nodes: Int64, vocabulary: int, banned: Mapping[int, Collection[int]]
     ) -> tuple[Only, list[int]]:
-        """What may come next in the rows of `slots`, whose logits are rows `places`; and those places at which nothing
-        may. `banned`: tokens that may not, by place."""
-        allowed = self._constraint.allowed(self._nodes[slots])
+        """What may come next at nodes, for the logits' rows `places`; and those of these places at which nothing may.
+        `banned`: tokens that may not, by place."""
+        allowed = self._constraint.allowed(nodes)
         rows, tokens = allowed.pairs
         count = np.bincount(rows, minlength=len(places)) + (allowed.hot >= 0) * vocabulary
         if banned:
@@ -109,3 +118,17 @@ class Queries:
         hot_of = np.array([places[hot_rows], allowed.hot[hot_rows]])
         only = Only(places, np.array([places[rows], tokens]), self._hot, hot_of)
         return only, places[count <= 0].tolist()
+
+    def mask(self, nodes: Int64, vocabulary: int, banned: Mapping[int, Collection[int]]) -> torch.Tensor:
+        """Which tokens may come next at nodes; bool, shape (nodes, vocabulary), on the device. `banned`: those that may
+        not besides, by the number of the node."""
+        only, _ = self.only(np.arange(len(nodes)), nodes, vocabulary, {})
+        may = torch.zeros((len(nodes), vocabulary), dtype=torch.bool, device=self._device)
+        if only.hot is not None and only.hot_of.shape[1]:
+            places, hot_rows = torch.from_numpy(only.hot_of).to(self._device)
+            may[places] = only.hot[hot_rows]
+        places, tokens = torch.from_numpy(only.pairs).to(self._device)
+        may[places, tokens] = True
+        for place, its in banned.items():
+            may[place, list(its)] = False
+        return may

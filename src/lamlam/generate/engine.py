@@ -22,7 +22,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 import torch
 
+from lamlam.errors import LamlamError
 from lamlam.generate.batch import Batch, Bools
+from lamlam.generate.beam import Beams
 from lamlam.generate.chooser import Choices, Chooser, Drawn
 from lamlam.generate.constraint import Constraint, Queries
 from lamlam.generate.generic import forward_of
@@ -78,7 +80,8 @@ class Engine:
     """Runs requests over a model, `slots` of them at once; the others wait in the order in which they came.
 
     Not to be used from several threads at once. Without a base, rows must have been made with `max_lookups=0`. With a
-    `constraint`, queries are only such as it allows.
+    `constraint`, queries are only such as it allows. With `beams` above 1, a query is the likeliest that a beam of so
+    many beginnings finds (`lamlam.generate.beam`), in as many times the memory.
     """
 
     def __init__(
@@ -89,11 +92,18 @@ class Engine:
         *,
         slots: int = 64,
         constraint: Constraint | None = None,
+        beams: int = 1,
     ) -> None:
+        if beams > 1 and constraint is None:
+            raise LamlamError("a beam searches among the queries of a base; it needs constrained decoding")
         self.tokenizer, self.base, self.slots = tokenizer, base, slots
-        self.forward: Forward = forward_of(model, slots)
+        self.forward: Forward = forward_of(model, slots * beams)
         device, vocabulary = self.forward.device, self.forward.vocabulary
         self._queries = None if constraint is None else Queries(constraint, slots, device)
+        self._beams: Beams | None = None
+        if self._queries is not None and beams > 1:
+            closing = tokenizer.relation_id, tokenizer.return_id
+            self._beams = Beams(beams, slots, self.forward, self._queries, closing)
         self.chooser = Chooser(tokenizer, vocabulary, device)
         self.waiting: deque[Request] = deque()
         self.running: dict[int, Request] = {}  # by slot
@@ -101,7 +111,7 @@ class Engine:
         self._free = list(range(slots))  # a heap
         self._flying = _NOBODY  # slots by the places of their tokens in the last choice; -1 for those that want none
         self._chosen: torch.Tensor | None = None
-        self._landing = Landing(device, slots)
+        self._landing = Landing(device, slots * beams)
 
     @property
     def idle(self) -> bool:
@@ -166,7 +176,7 @@ class Engine:
         self._answer(asking, events)
 
     def _feed(self) -> tuple[Int64, Feed]:
-        """What every row has not fed yet, and the slots whose last token is in it, in the order of `Feed.ends`."""
+        """What every row has not fed yet; and, in the order of `Feed.ends`, slots of rows, -1 for a search's tokens."""
         batch = self._batch
         sources = np.full(self.slots, -1)  # of the rows whose token is on the device
         places = (self._flying >= 0).nonzero()[0]
@@ -174,18 +184,26 @@ class Engine:
         alone = batch.there & ((sources >= 0) | (batch.length - batch.fed == 1))
         slots = alone.nonzero()[0]
         sources = sources[slots]
-        runs = self._runs(alone, MOST_TOKENS - len(slots)) if len(slots) < len(self.running) else []
-        tokens = np.where(sources < 0, batch.last[slots], 0)
-        feed = Feed.of(slots, batch.fed[slots], tokens, sources, runs)
+        late = batch.there & ~alone
+        runs = self._runs(late, MOST_TOKENS - len(slots)) if late.any() else []
+        positions, tokens = batch.fed[slots], np.where(sources < 0, batch.last[slots], 0)
         batch.fed[slots] += 1
-        more = [run.slot for run in runs if run.last]
-        return np.concatenate([slots, more]).astype(np.int64) if more else slots, feed
+        if self._beams is not None and self._beams.searches:
+            more, at, its = self._beams.feed()
+            fed, positions, tokens = (np.concatenate(two) for two in ((slots, more), (positions, at), (tokens, its)))
+            sources = np.concatenate([sources, np.full(len(more), -1)])
+            slots = np.concatenate([slots, np.full(len(more), -1)])
+        else:
+            fed = slots
+        feed = Feed.of(fed, positions, tokens, sources, runs)
+        complete = [run.slot for run in runs if run.last]
+        return np.concatenate([slots, np.array(complete, np.int64)]) if complete else slots, feed
 
-    def _runs(self, alone: Bools, room: int) -> list[Run]:
+    def _runs(self, late: Bools, room: int) -> list[Run]:
         """The tokens of those rows that have more to feed than one, the first to come first."""
         runs, room, batch = [], max(room, LEAST_PROMPT), self._batch
         for slot, request in self.running.items():
-            if alone[slot] or not room:
+            if not late[slot] or not room:
                 continue
             fed = int(batch.fed[slot])
             tokens = request.row.ids[fed : fed + room]
@@ -197,7 +215,7 @@ class Engine:
     def _choose(self, slots: Int64, logits: torch.Tensor) -> None:
         """Choose the next token of each row that was fed and goes on from there. `slots`: of each row of the logits."""
         batch = self._batch
-        ready = batch.there[slots] & (batch.fed[slots] == batch.length[slots])
+        ready = (slots >= 0) & batch.there[slots] & (batch.fed[slots] == batch.length[slots])
         choices = Choices(np.where(ready, batch.state[slots], State.TEXT))
         for place in (ready & (batch.restricted[slots] > 0)).nonzero()[0].tolist():
             row = self.running[int(slots[place])].row
@@ -206,9 +224,14 @@ class Engine:
                 banned = banned | {self.tokenizer.return_id}
             choices.banned[place] = banned
         inside = (ready & (choices.states >= State.ENTITY_START)).nonzero()[0]
-        if self._queries is not None and len(inside):
+        if self._beams is not None:
+            self._search(self._beams, slots, inside, logits)
+            ready[inside] = False
+        elif self._queries is not None and len(inside):
             vocabulary = self.forward.vocabulary
-            choices.only, stuck = self._queries.only(inside, slots[inside], vocabulary, choices.banned)
+            choices.only, stuck = self._queries.only(
+                inside, self._queries.nodes[slots[inside]], vocabulary, choices.banned
+            )
             for place in stuck:
                 request = self.running[int(slots[place])]
                 self._settle(request)
@@ -222,6 +245,31 @@ class Engine:
         self._flying = np.where(ready, slots, -1)
         self._chosen = self.chooser.choose(logits, choices)
         self._landing.send(self._chosen)
+
+    def _search(self, beams: Beams, slots: Int64, inside: Int64, logits: torch.Tensor) -> None:
+        """Begin the search for a query of the rows at places `inside`, and go on with those that run."""
+        for place in inside.tolist():
+            request = self.running[int(slots[place])]
+            self._settle(request)
+            self._batch.there[request.slot] = False  # until its query is found
+            beams.begin(request.slot, request.row)
+        places = np.concatenate([(slots < 0).nonzero()[0], inside])
+        if len(places):
+            beams.choose(logits[torch.from_numpy(places).to(logits.device)])
+
+    def _found(self, beams: Beams, asking: list[Request]) -> None:
+        """Have the rows whose query is found ask it."""
+        for slot, query in beams.take():
+            request = self.running[slot]
+            self._batch.there[slot] = True
+            if query is None:
+                request.row.give_up()
+            for token in query or ():
+                request.row.push(token)
+            if request.row.cut:
+                self._follow_cut(request)
+            else:
+                asking.append(request)
 
     def _sample(self, slots: Int64, ready: Bools, choices: Choices) -> None:
         """Note the rows that are not simply greedy."""
@@ -240,8 +288,18 @@ class Engine:
 
     def _take(self, events: list[Event]) -> None:
         """Have the rows take the tokens chosen for them, and the answers to what they ask."""
-        if not len(self._flying):
-            return
+        asking: list[Request] = []
+        opened: list[int] = []
+        if self._beams is not None:
+            self._found(self._beams, asking)
+        if len(self._flying):
+            self._push(events, asking, opened)
+        if self._queries is not None and opened:
+            self._open(self._queries, opened)
+        self._answer(asking, events)
+
+    def _push(self, events: list[Event], asking: list[Request], opened: list[int]) -> None:
+        """Have the rows take their tokens; note those that ask, and those that have opened a call."""
         tokens, flying, batch = self._landing.receive(), self._flying, self._batch
         self._flying = _NOBODY
         slots, tokens = flying[flying >= 0], tokens[flying >= 0]
@@ -249,7 +307,6 @@ class Engine:
         if self._queries is not None and inside.any():
             self._queries.follow(slots[inside], tokens[inside])
         wanted = batch.take(slots, tokens)
-        asking, opened = [], []
         for slot, token in zip(slots[wanted].tolist(), tokens[wanted].tolist(), strict=True):
             request = self.running[slot]
             row = request.row
@@ -267,9 +324,6 @@ class Engine:
                     opened.append(slot)
             if row.finish is not None:
                 self._finish(request, events)
-        if self._queries is not None and opened:
-            self._open(self._queries, opened)
-        self._answer(asking, events)
 
     def _open(self, queries: Queries, slots: list[int]) -> None:
         """Calls were opened: see what has changed in the base."""
@@ -277,6 +331,8 @@ class Engine:
             for slot, request in self.running.items():
                 self._settle(request)
                 queries.enter(slot, request.row)
+            if self._beams is not None:
+                self._beams.enter()
         queries.open(slots)
 
     def _answer(self, asking: list[Request], events: list[Event]) -> None:
@@ -336,6 +392,8 @@ class Engine:
             self._flying[self._flying == slot] = -1
             del self.running[slot]
             heappush(self._free, slot)
+            if self._beams is not None:
+                self._beams.leave(slot)
 
 
 _NOBODY: Int64 = np.zeros(0, np.int64)

@@ -52,7 +52,9 @@ class LookupModel:
 
     def __init__(self, model: Any, tokenizer: LookupTokenizer, kb: Base | None) -> None:
         self.model, self.tokenizer, self.kb = model, tokenizer, kb
-        self._engines: dict[bool, Engine] = {}  # by whether queries are constrained
+        self._engines: dict[
+            tuple[bool, int], Engine
+        ] = {}  # by whether queries are constrained, and by the beam's width
         self._news: dict[Request, deque[tuple[Event, str]]] = {}  # with the text that was certain then
         self._lock = threading.Lock()
 
@@ -75,6 +77,7 @@ class LookupModel:
         sampling: Sampling | None = None,
         stop: str | Sequence[str] = (),
         constrained: bool = False,
+        beams: int = 1,
         ask: Ask = "always",
         batch_size: int = 64,
     ) -> list[Generation]:
@@ -82,9 +85,10 @@ class LookupModel:
 
         `max_new_tokens` counts what a reader sees: text, neither prompt nor calls. `policy`: what happens where nothing
         matches, by name or a function. `stop`: the text ends before any of these. `constrained`: ask only for entities
-        and relations that the base has. `ask`: whether calls may be made at all, "always", "never", or as a fitted
-        `Thrust` decides for each prompt. LamlamError for a prompt that does not fit into the model's window, and for
-        whatever makes the base fail meanwhile.
+        and relations that the base has; `beams`: and of those for the likeliest that a beam so wide finds. `ask`:
+        whether calls may be made at all, "always", "never", or as a fitted `Thrust` decides for each prompt.
+        LamlamError for a prompt that does not fit into the model's window, and for whatever makes the base fail
+        meanwhile.
         """
         if isinstance(prompts, str):
             raise LamlamError("generate takes a list of prompts: write generate([prompt])")
@@ -95,7 +99,7 @@ class LookupModel:
         self._ban_calls(rows, ask)
         chosen = named_policy(policy, self.kb)
         requests = [Request(row, chosen, sampling, sampling.seed + number) for number, row in enumerate(rows)]
-        with self._running(requests, min(batch_size, len(requests)), constrained) as engine:
+        with self._running(requests, min(batch_size, len(requests)), constrained, beams) as engine:
             while any(request.row.finish is None for request in requests):
                 self._step(engine)
                 _raise_first(requests)
@@ -111,6 +115,7 @@ class LookupModel:
         sampling: Sampling | None = None,
         stop: str | Sequence[str] = (),
         constrained: bool = False,
+        beams: int = 1,
         ask: Ask = "always",
     ) -> Iterator[Text | Asked | Answered | Generation]:
         """Continue one prompt, yielding text as soon as it is certain, each question, and its answer, in order; last
@@ -120,7 +125,7 @@ class LookupModel:
         self._ban_calls([row], ask)
         request = Request(row, named_policy(policy, self.kb), sampling, sampling.seed, told=True)
         told = 0
-        with self._running([request], 1, constrained) as engine:
+        with self._running([request], 1, constrained, beams) as engine:
             news = self._news[request]
             while row.finish is None or news:
                 if not news:
@@ -156,16 +161,18 @@ class LookupModel:
         lookups = max_lookups if self.kb is not None else 0
         return Row(self.tokenizer, ids, max_new_tokens, lookups, window, stop=stops)
 
-    def engine(self, slots: int, constrained: bool = False) -> Engine:
+    def engine(self, slots: int, constrained: bool = False, beams: int = 1) -> Engine:
         """The engine that runs this model's requests; a larger one is made where `slots` are more than it has, unless
         it is in the middle of something."""
-        engine = self._engines.get(constrained)
+        if beams < 1:
+            raise LamlamError(f"a beam of {beams} finds nothing: beams has to be at least 1, which is greedy")
+        engine = self._engines.get((constrained, beams))
         if engine is None or (engine.slots < slots and engine.idle) or engine.base is not self.kb:
             size = 1 << (slots - 1).bit_length()
-            self._engines.pop(constrained, None)  # its memory first
+            self._engines.pop((constrained, beams), None)  # its memory first
             constraint = self._constraint() if constrained else None
-            engine = Engine(self.model, self.tokenizer, self.kb, slots=size, constraint=constraint)
-            self._engines[constrained] = engine
+            engine = Engine(self.model, self.tokenizer, self.kb, slots=size, constraint=constraint, beams=beams)
+            self._engines[constrained, beams] = engine
         return engine
 
     def _ban_calls(self, rows: Sequence[Row], ask: Ask) -> None:
@@ -182,10 +189,10 @@ class LookupModel:
         return cast(Constraint, cast(Any, self.kb).prefix_index(self.tokenizer))
 
     @contextmanager
-    def _running(self, requests: list[Request], slots: int, constrained: bool) -> Iterator[Engine]:
+    def _running(self, requests: list[Request], slots: int, constrained: bool, beams: int) -> Iterator[Engine]:
         """The engine, with these requests in it for as long as the context lasts."""
         with self._lock:
-            engine = self.engine(max(slots, 1), constrained)
+            engine = self.engine(max(slots, 1), constrained, beams)
             for request in requests:
                 self._news[request] = deque()
                 engine.add(request)

@@ -7,6 +7,7 @@ without an answer can be taken back: its tokens leave the row, and no call is op
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -163,7 +164,15 @@ class Row:
 
     def refused_here(self) -> bool:
         """Whether closing the query now would ask what was refused before in this row."""
-        return bool(self._refused) and self._inside is State.RELATION and self._query(len(self.ids)) in self._refused
+        return self._inside is State.RELATION and self.refuses(())
+
+    def refuses(self, more: Sequence[int]) -> bool:
+        """Whether closing the query after more tokens would ask what was refused before in this row."""
+        return bool(self._refused) and self._query([*self.ids[self._call_start + 1 :], *more]) in self._refused
+
+    def may_close(self, state: State, more: int) -> bool:
+        """Whether the open call can still be closed in time after so many more tokens, the next one being `state`'s."""
+        return len(self.ids) + more + _TO_CLOSE[state] <= self._call_limit
 
     def text_ids(self) -> set[int]:
         """The token ids that the text has, the prompt's included, those of calls left out."""
@@ -301,22 +310,23 @@ class Row:
         self._call_limit = min(start + MAX_QUERY_TOKENS, self.window - _SHORTEST_ANSWER)
 
     def _ask(self) -> None:
-        asked = Asked(*self._query(len(self.ids) - 1), self._tries)
+        asked = Asked(*self._query(self.ids[self._call_start + 1 : -1]), self._tries)
         self._inside = State.ASKING
         if not asked.entity.strip() or not asked.relation.strip() or (asked.entity, asked.relation) in self._refused:
             self._take_back(None, None, None)
         else:
             self.asking = asked
 
-    def _query(self, end: int) -> tuple[str, str]:
-        """What the open call has asked up to token `end`."""
-        middle = min(self._relation_start - 1, end) if self._inside in _WITH_RELATION else end
-        parts = self.ids[self._call_start + 1 : middle], self.ids[middle + 1 : end]
-        entity, relation = (self.tokenizer.decode_piece(part).removeprefix(" ") for part in parts)
-        return entity, relation
+    def _query(self, tokens: list[int]) -> tuple[str, str]:
+        """Entity and relation of a query, or of what there is of it, without the tokens that open and close it."""
+        relation = self.tokenizer.relation_id
+        middle = tokens.index(relation) if relation in tokens else len(tokens)
+        parts = tokens[:middle], tokens[middle + 1 :]
+        entity, relation_ = (self.tokenizer.decode_piece(part).removeprefix(" ") for part in parts)
+        return entity, relation_
 
     def _record(self, outcome: Outcome, position: int, length: int, match: Match | None, time: datetime | None) -> None:
-        asked = self.asking or Asked(*self._query(len(self.ids)), self._tries)
+        asked = self.asking or Asked(*self._query(self.ids[self._call_start + 1 :]), self._tries)
         self.calls.append(CallRecord(asked, match, outcome, position, length, self.clean.place(), time))
 
     def _take_back(self, outcome: Outcome | None, match: Match | None, time: datetime | None) -> None:
@@ -358,7 +368,7 @@ class Row:
 
     def _check_call(self) -> None:
         """Take the call back where it cannot end any more within the budget."""
-        if len(self.ids) + _TO_CLOSE[self.state] > self._call_limit:
+        if not self.may_close(self.state, 0):
             self._take_back("abstained", None, None)
 
     def _check_end(self) -> None:
@@ -375,4 +385,3 @@ class Row:
 
 
 _NONE: set[int] = set()
-_WITH_RELATION = (State.RELATION_START, State.RELATION, State.ASKING)

@@ -67,6 +67,7 @@ class Forward(Protocol):
 
     vocabulary: int
     device: torch.device
+    cache: SlotCache
     overlaps: bool
     """Whether a run goes on while the caller does something else, as on a GPU."""
 
@@ -103,3 +104,12 @@ class SlotCache:
                 tensors[layer] = self._make(self.length)
                 tensors[layer][:, :, :before] = old
         return True
+
+    def copy(self, sources: Int64, targets: Int64, starts: Int64, size: int) -> None:
+        """Copy `size` positions from `starts[i]` on of each slot `sources[i]` to `targets[i]`, as if all at once."""
+        device = self.keys[0].device
+        columns = np.minimum(starts[:, None] + np.arange(size), self.length - 1)
+        of, to, at = (torch.from_numpy(array).to(device) for array in (sources[:, None], targets[:, None], columns))
+        for tensors in (self.keys, self.values):
+            for layer in tensors:
+                layer[to, :, at] = layer[of, :, at]
