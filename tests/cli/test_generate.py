@@ -72,6 +72,12 @@ def test_lookups_are_shown(line, generate):
     assert shown.out.startswith("[x] [/red]")
 
 
+def test_queries_may_be_searched_for_by_a_beam(line, generate):
+    ran = generate("--kb", line.folder / "facts.db", "--constrained", "--beams", 3, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out)["finish"]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -80,6 +86,7 @@ def test_lookups_are_shown(line, generate):
         (["--top-k", "0"], "top_k 0 keeps no token"),
         (["--kb", "none.db"], "there is no base at none.db"),
         (["--as-of", "2026-01-01"], "name the base with --kb"),
+        (["--beams", "2"], "needs constrained decoding"),
     ],
 )
 def test_bad_options_are_one_line(generate, options, says):

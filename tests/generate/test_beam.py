@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lamlam.errors import LamlamError
 from lamlam.generate import Engine, LookupModel, Row, Sampling, abstain, retry, unknown
-from lamlam.generate.engine import Request
+from lamlam.generate.request import Request
 from lamlam.kb import Fact, KnowledgeBase
 from tests.generate.conftest import HashBase, make_gpt2, make_model
 from tests.generate.test_engine import PROMPTS, check, requests_of, run

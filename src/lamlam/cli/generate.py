@@ -60,6 +60,9 @@ def generate(
     constrained: Annotated[
         bool, typer.Option("--constrained", help="Ask only for entities and relations that the base has.")
     ] = False,
+    beams: Annotated[
+        int, typer.Option(min=1, help="With --constrained: search for each query by a beam so wide; 1 is greedy.")
+    ] = 1,
     stream: Annotated[bool, typer.Option("--stream", help="Print text as it comes.")] = False,
     show_lookups: Annotated[bool, typer.Option("--show-lookups", help="Show what was asked and answered.")] = False,
     as_json: Json = False,
@@ -82,6 +85,7 @@ def generate(
         "sampling": sampling,
         "stop": stop or (),
         "constrained": constrained,
+        "beams": beams,
         "ask": ask if ask in ("always", "never") else Thrust.load(ask),
     }
     with KnowledgeBase.open(kb) if kb else nullcontext() as base:

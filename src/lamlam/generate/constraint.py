@@ -100,6 +100,15 @@ class Queries:
         """The nodes after one more token each."""
         return self._constraint.advance(nodes, tokens)
 
+    def forced(self, slots: Int64) -> tuple[Int64, Int64]:
+        """Those of the slots in which one token alone may come next, and this token."""
+        allowed = self._constraint.allowed(self.nodes[slots])
+        rows, tokens = allowed.pairs
+        one = (np.bincount(rows, minlength=len(slots)) == 1) & (allowed.hot < 0)
+        alone = np.zeros(len(slots), np.int64)
+        alone[rows] = tokens
+        return slots[one], alone[one]
+
     def only(
         self, places: Int64, nodes: Int64, vocabulary: int, banned: Mapping[int, Collection[int]]
     ) -> tuple[Only, list[int]]:

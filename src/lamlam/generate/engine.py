@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import heappop, heappush
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +27,9 @@ from lamlam.generate.beam import Beams
 from lamlam.generate.chooser import Choices, Chooser, Drawn
 from lamlam.generate.constraint import Constraint, Queries
 from lamlam.generate.generic import forward_of
-from lamlam.generate.policy import Policy, abstain
-from lamlam.generate.row import Asked, Row, State
-from lamlam.generate.sampling import Sampling, uniform
+from lamlam.generate.request import Base, Event, Request
+from lamlam.generate.row import Asked, State
+from lamlam.generate.sampling import uniform
 from lamlam.generate.slots import Feed, Forward, Int64, Run
 from lamlam.generate.transfer import Landing
 from lamlam.kb import Match
@@ -41,39 +40,6 @@ MOST_TOKENS = 512
 
 LEAST_PROMPT = 64
 """How many tokens of prompts and values a step feeds at most, however many rows run."""
-
-
-class Base(Protocol):
-    """What the decoder needs of a knowledge base."""
-
-    def lookup_many(self, queries: Sequence[tuple[str, str]]) -> Sequence[Match | None]:
-        """The match of each (entity, relation), None where there is none."""
-
-
-@dataclass(eq=False)
-class Request:
-    """A row and how to go on with it. `error` is what made the row fail; `told`: send an event for each token."""
-
-    row: Row
-    policy: Policy = abstain
-    sampling: Sampling = field(default_factory=Sampling)
-    seed: int = 0
-    told: bool = False
-    error: Exception | None = None
-    slot: int = -1
-    fed: int = 0
-    """Tokens of the row that the model has seen, as of when it last left or `Engine.settle` was called."""
-    draws: int = 0
-    """Tokens chosen for it, likewise."""
-
-
-class Event(NamedTuple):
-    """What happened to a request: it took a token; it asked and was answered `match`; its row has finished."""
-
-    request: Request
-    kind: Literal["token", "answered", "finished"]
-    asked: Asked | None = None
-    match: Match | None = None
 
 
 class Engine:
@@ -205,6 +171,7 @@ class Engine:
         for slot, request in self.running.items():
             if not late[slot] or not room:
                 continue
+            self._settle(request)
             fed = int(batch.fed[slot])
             tokens = request.row.ids[fed : fed + room]
             room -= len(tokens)
@@ -292,20 +259,36 @@ class Engine:
         opened: list[int] = []
         if self._beams is not None:
             self._found(self._beams, asking)
+        moved = _NOBODY
         if len(self._flying):
-            self._push(events, asking, opened)
-        if self._queries is not None and opened:
-            self._open(self._queries, opened)
+            tokens, flying = self._landing.receive(), self._flying
+            self._flying = _NOBODY
+            moved = self._push(flying[flying >= 0], tokens[flying >= 0], events, asking, opened)
+        if self._queries is not None:
+            if opened:
+                self._open(self._queries, opened)
+            self._force(self._queries, moved, events, asking)
         self._answer(asking, events)
 
-    def _push(self, events: list[Event], asking: list[Request], opened: list[int]) -> None:
-        """Have the rows take their tokens; note those that ask, and those that have opened a call."""
-        tokens, flying, batch = self._landing.receive(), self._flying, self._batch
-        self._flying = _NOBODY
-        slots, tokens = flying[flying >= 0], tokens[flying >= 0]
-        inside = batch.state[slots] >= State.ENTITY_START
-        if self._queries is not None and inside.any():
-            self._queries.follow(slots[inside], tokens[inside])
+    def _force(self, queries: Queries, slots: Int64, events: list[Event], asking: list[Request]) -> None:
+        """Have rows in these slots take the tokens that alone may come, without a model; they are fed together."""
+        batch = self._batch
+        while len(slots):
+            within = (batch.state[slots] >= State.ENTITY_START) & (batch.state[slots] < State.ASKING)
+            slots = slots[within & batch.there[slots] & (batch.restricted[slots] == 0)]
+            slots, tokens = queries.forced(slots)
+            batch.draws[slots] += np.uint64(1)
+            slots = self._push(slots, tokens, events, asking, [])
+
+    def _push(
+        self, slots: Int64, tokens: Int64, events: list[Event], asking: list[Request], opened: list[int]
+    ) -> Int64:
+        """Have rows take a token each; note those that ask, and those that have opened a call. Gives the slots of those
+        that were within one before."""
+        batch = self._batch
+        inside: Int64 = slots[batch.state[slots] >= State.ENTITY_START]
+        if self._queries is not None and len(inside):
+            self._queries.follow(inside, tokens[batch.state[slots] >= State.ENTITY_START])
         wanted = batch.take(slots, tokens)
         for slot, token in zip(slots[wanted].tolist(), tokens[wanted].tolist(), strict=True):
             request = self.running[slot]
@@ -316,14 +299,15 @@ class Engine:
                 events.append(Event(request, "token"))
             if row.cut:
                 self._follow_cut(request)
-            elif row.asking is not None:
-                asking.append(request)
             else:
                 self._look(request)
-                if row.open_call == len(row.ids) - 1:
+                if row.asking is not None:
+                    asking.append(request)
+                elif row.open_call == len(row.ids) - 1:
                     opened.append(slot)
             if row.finish is not None:
                 self._finish(request, events)
+        return inside
 
     def _open(self, queries: Queries, slots: list[int]) -> None:
         """Calls were opened: see what has changed in the base."""

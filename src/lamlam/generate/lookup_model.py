@@ -15,9 +15,10 @@ import torch
 from lamlam.errors import LamlamError
 from lamlam.generate.ask import Ask, who_asks
 from lamlam.generate.constraint import Constraint
-from lamlam.generate.engine import Base, Engine, Event, Request
+from lamlam.generate.engine import Engine
 from lamlam.generate.policy import Policy, PolicyName, named_policy
 from lamlam.generate.prose import Generation, certain_text, generation
+from lamlam.generate.request import Base, Event, Request
 from lamlam.generate.row import Asked, Row
 from lamlam.generate.sampling import Sampling
 from lamlam.kb import Match

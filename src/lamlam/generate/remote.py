@@ -17,10 +17,10 @@ from types import TracebackType
 from typing import NamedTuple
 
 from lamlam.errors import LamlamError
-from lamlam.generate.engine import Base
 from lamlam.generate.policy import Policy, PolicyName, named_policy
 from lamlam.generate.prose import Generation, generation
 from lamlam.generate.remote_client import Client, Sent
+from lamlam.generate.request import Base
 from lamlam.generate.row import MAX_QUERY_TOKENS, Row, State
 from lamlam.generate.sampling import Sampling
 from lamlam.model import LookupTokenizer

@@ -22,10 +22,10 @@ from transformers.generation import LogitsProcessorList, StoppingCriteriaList
 from transformers.utils import ModelOutput
 
 from lamlam.errors import LamlamError
-from lamlam.generate.engine import Base, Request
 from lamlam.generate.lookup_model import LookupModel
 from lamlam.generate.policy import Policy, PolicyName, named_policy
 from lamlam.generate.prose import Generation, generation
+from lamlam.generate.request import Base, Request
 from lamlam.generate.row import Row
 from lamlam.generate.sampling import Sampling
 from lamlam.model import LookupTokenizer
@@ -64,6 +64,7 @@ def lookup_generate(
     policy: PolicyName | Policy = "abstain",
     max_lookups: int = 64,
     constrained: bool = False,
+    query_beams: int = 1,
     stop: str | Sequence[str] = (),
     **model_kwargs: Any,
 ) -> torch.Tensor | LookupOutput:
@@ -71,9 +72,10 @@ def lookup_generate(
 
     `max_new_tokens`, `do_sample`, `temperature`, `top_k`, `top_p`, `min_p`, `repetition_penalty` and
     `num_return_sequences` mean what they mean to transformers, but that calls are not counted; `policy`, `max_lookups`,
-    `constrained` and `stop` what they mean to `LookupModel.generate`. `lookup_tokenizer` is needed where the model was
-    not loaded from the folder that its tokenizer lies in. LamlamError for settings that this loop does not have. To a
-    `streamer`, which transformers does not hand on to such a loop, only the prompt comes.
+    `constrained` and `stop` what they mean to `LookupModel.generate`, and `query_beams` what `beams` means there.
+    `lookup_tokenizer` is needed where the model was not loaded from the folder that its tokenizer lies in. LamlamError
+    for settings that this loop does not have. To a `streamer`, which transformers does not hand on to such a loop, only
+    the prompt comes.
     """
     _refuse(generation_config, logits_processor, stopping_criteria)
     lm = _lookup_model(model, lookup_tokenizer, kb)
@@ -85,7 +87,7 @@ def lookup_generate(
     sampling = _sampling(generation_config)
     chosen = named_policy(policy, kb)
     requests = [Request(row, chosen, sampling, sampling.seed + number) for number, row in enumerate(rows)]
-    engine = lm.engine(max(1, len(requests)), constrained)
+    engine = lm.engine(max(1, len(requests)), constrained, query_beams)
     for request in requests:
         engine.add(request)
     try:
@@ -134,7 +136,7 @@ def _lookup_model(model: Any, tokenizer: Any, kb: Base | None) -> LookupModel:
 def _refuse(config: Any, processors: Any, criteria: Any) -> None:
     """Say so rather than leave out what was asked for."""
     if (config.num_beams or 1) > 1:
-        raise LamlamError("lookups are not decoded with beams; leave num_beams at 1")
+        raise LamlamError("text is not decoded with beams here, only queries are (query_beams); leave num_beams at 1")
     for one in (*(processors or ()), *(criteria or ())):
         if type(one).__name__ not in _CARRIED_OVER:
             raise LamlamError(f"{type(one).__name__} has no part in decoding with lookups; leave out what asks for it")

@@ -1,0 +1,45 @@
+"""What an engine is asked and what it tells: requests, events, and what it needs of a base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from lamlam.generate.policy import Policy, abstain
+from lamlam.generate.row import Asked, Row
+from lamlam.generate.sampling import Sampling
+from lamlam.kb import Match
+
+
+class Base(Protocol):
+    """What the decoder needs of a knowledge base."""
+
+    def lookup_many(self, queries: Sequence[tuple[str, str]]) -> Sequence[Match | None]:
+        """The match of each (entity, relation), None where there is none."""
+
+
+@dataclass(eq=False)
+class Request:
+    """A row and how to go on with it. `error` is what made the row fail; `told`: send an event for each token."""
+
+    row: Row
+    policy: Policy = abstain
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+    told: bool = False
+    error: Exception | None = None
+    slot: int = -1
+    fed: int = 0
+    """Tokens of the row that the model has seen, as of when it last left or `Engine.settle` was called."""
+    draws: int = 0
+    """Tokens chosen for it, likewise."""
+
+
+class Event(NamedTuple):
+    """What happened to a request: it took a token; it asked and was answered `match`; its row has finished."""
+
+    request: Request
+    kind: Literal["token", "answered", "finished"]
+    asked: Asked | None = None
+    match: Match | None = None
