@@ -7,6 +7,7 @@ token ids as the prompt, stop strings and whether they come back, logit_bias, to
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -30,42 +31,60 @@ class Endpoint:
     tells_ids: bool = True
     honours_bias: bool = True
     honours_stop: bool = True
+    honours_allowed: bool = True
     tells_window: bool = True
     models: tuple[str, ...] = ("tiny",)
     faults: list[str] = field(default_factory=list)
     requests: list[dict] = field(default_factory=list)
     url: str = ""
 
-    @torch.inference_mode()
     def complete(self, body: dict) -> dict:
-        ids, made = list(body["prompt"]), []
+        """The whole answer: its pieces, put together."""
+        pieces = list(self.pieces(body))
+        whole = pieces[-1]
+        choice = whole["choices"][0]
+        choice["text"] = "".join(piece["choices"][0]["text"] for piece in pieces)
+        if self.tells_ids:
+            choice["token_ids"] = [token for piece in pieces for token in piece["choices"][0]["token_ids"]]
+        return whole
+
+    @torch.inference_mode()
+    def pieces(self, body: dict) -> Iterator[dict]:
+        """The answer a token at a time."""
+        ids, made, told = list(body["prompt"]), [], ""
         bias = {int(token): value for token, value in body.get("logit_bias", {}).items()} if self.honours_bias else {}
         stops = body.get("stop") or []
-        finish = "length"
+        allowed = body.get("allowed_token_ids") if self.honours_allowed else None
         generator = torch.Generator().manual_seed(body.get("seed") or 0)
         for _ in range(body["max_tokens"]):
             logits = self.model(input_ids=torch.tensor([ids + made])).logits[0, -1, : len(self.tokenizer)].clone()
             for token, value in bias.items():
                 logits[token] += value
+            if allowed:
+                logits[[token for token in range(len(logits)) if token not in allowed]] = -torch.inf
             if body.get("temperature"):
                 likely = torch.softmax(logits / body["temperature"], dim=-1)
                 token = int(torch.multinomial(likely, 1, generator=generator))
             else:
                 token = int(logits.argmax())
             made.append(token)
-            text = self.tokenizer.decode_piece(made)
-            if token == self.tokenizer.eos_id or any(stop in text for stop in stops):
-                finish = "stop"
+            whole = self.tokenizer.decode_piece(made)
+            ended = token == self.tokenizer.eos_id or any(stop in whole for stop in stops)
+            text = self.tokenizer.decode_piece([token for token in made if token != self.tokenizer.eos_id])
+            if ended and not self.honours_stop:
+                for stop in stops:
+                    text = text.removesuffix(stop)
+            last = ended or len(made) == body["max_tokens"]
+            # Half a character is kept until it is whole.
+            shown = text[len(told) :] if last or not text.endswith("\ufffd") else ""
+            told += shown
+            finish = ("stop" if ended else "length") if last else None
+            choice = {"index": 0, "text": shown, "logprobs": None, "finish_reason": finish}
+            if self.tells_ids:
+                choice["token_ids"] = [token]
+            yield {"id": "c", "object": "text_completion", "created": 0, "model": body["model"], "choices": [choice]}
+            if last:
                 break
-        shown = [token for token in made if token != self.tokenizer.eos_id]
-        text = self.tokenizer.decode_piece(shown)
-        if not self.honours_stop:
-            for stop in stops:
-                text = text.removesuffix(stop)
-        choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
-        if self.tells_ids:
-            choice["token_ids"] = made
-        return {"id": "c", "object": "text_completion", "created": 0, "model": body["model"], "choices": [choice]}
 
 
 def app_of(endpoint: Endpoint) -> FastAPI:
@@ -77,12 +96,19 @@ def app_of(endpoint: Endpoint) -> FastAPI:
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "t", **window} for name in endpoint.models]
         return {"object": "list", "data": data}
 
+    def told(body: dict) -> Iterator[str]:
+        for piece in endpoint.pieces(body):
+            yield f"data: {json.dumps(piece)}\n\n"
+        yield "data: [DONE]\n\n"
+
     @app.post("/v1/completions", response_model=None)
     async def completions(request: Request) -> Response:
         body = await request.json()
         fault = endpoint.faults.pop(0) if endpoint.faults else None
         if fault is None:
             endpoint.requests.append(body)
+            if body.get("stream"):
+                return StreamingResponse(told(body), media_type="text/event-stream")
             return JSONResponse(await asyncio.to_thread(endpoint.complete, body))
         if fault == "hang":
             await asyncio.sleep(1)

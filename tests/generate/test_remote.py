@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from lamlam.errors import LamlamError
-from lamlam.generate import LookupModel, RemoteLookupModel, Sampling
+from lamlam.generate import Generation, LookupModel, RemoteLookupModel, Sampling, Text
+from lamlam.kb import Fact, KnowledgeBase
 from lamlam.model import train_tokenizer
 from tests.generate.completions_server import KEY, Endpoint, running
 from tests.generate.conftest import HashBase, make_model
+from tests.generate.test_joining import FACTS
 
 HASH_BASE = HashBase()
 PROMPTS = ["Ada Lovelace was born", "", "10 December 1815 in"]
@@ -206,3 +208,73 @@ def test_a_base_or_a_policy_that_fails_is_told(endpoint, remote):
 
     with pytest.raises(LamlamError, match="the base has gone"):
         there.generate(PROMPTS, max_new_tokens=30, policy=fails)
+
+
+def events_of(model, prompt, **options):
+    """A stream's text before each other event, these events, and its end."""
+    events, text = [], ""
+    for event in model.stream(prompt, **options):
+        if isinstance(event, Text):
+            text += event.text
+        elif isinstance(event, Generation):
+            events += [text, *without_times([event])]
+        else:
+            events += [text, event]
+    return events
+
+
+@pytest.mark.parametrize("options", [{}, {"policy": "retry"}, {"max_lookups": 1}, {"stop": ["e", "Lon"]}], ids=str)
+def test_it_streams_what_is_streamed_here(endpoint, plain, options):
+    for server in (endpoint, plain):
+        here = LookupModel(server.model, server.tokenizer, HashBase())
+        with RemoteLookupModel(server.url, server.tokenizer, HashBase(), retries=0) as there:
+            for prompt in ("Ada", "in 1815"):
+                wanted = events_of(here, prompt, max_new_tokens=12, **options)
+                assert events_of(there, prompt, max_new_tokens=12, **options) == wanted
+
+
+def test_a_stream_tells_text_before_its_stretch_ends(endpoint, remote):
+    there = remote(kb=None)
+    pieces = [event for event in there.stream("Ada", max_new_tokens=12) if isinstance(event, Text)]
+    assert len(pieces) > 3
+    assert len([body for body in endpoint.requests if body.get("stream")]) == 1
+
+
+def test_a_stream_that_breaks_off_is_one_line(endpoint, remote):
+    there = remote(timeout=0.5, model="tiny", window=512)
+    there.generate(["Ada"], max_new_tokens=1)
+    for fault, said in (("hang", "did not answer"), ("500", "answered 500"), ("html", "answered")):
+        endpoint.faults = [fault]
+        with pytest.raises(LamlamError, match=said) as raised:
+            list(there.stream("Ada", max_new_tokens=3))
+        assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def kb(tmp_path):
+    with KnowledgeBase.open(tmp_path / "facts.db", create=True) as base:
+        base.add([Fact(entity, relation, value) for entity, relation, value in FACTS[::2]])
+        yield base
+
+
+@pytest.mark.parametrize("policy", ["abstain", "unknown", "retry"])
+def test_constrained_it_asks_what_is_asked_here(endpoint, remote, kb, policy):
+    options = {"max_new_tokens": 10, "policy": policy, "constrained": True, "max_lookups": 4}
+    here, there = LookupModel(endpoint.model, endpoint.tokenizer, kb), remote(kb=kb)
+    wanted = without_times(here.generate(PROMPTS, **options))
+    assert without_times(there.generate(PROMPTS, **options)) == wanted
+    assert events_of(there, PROMPTS[0], **options)[-1] == wanted[0]
+    asked = [(call.entity, call.relation) for one in wanted for call in one[2]]
+    assert asked
+    assert set(asked) <= {(fact.entity, fact.relation) for fact in kb}
+
+
+def test_where_queries_cannot_be_constrained_it_says_so(endpoint, plain, remote, kb):
+    with pytest.raises(LamlamError, match="needs a base with a prefix index"):
+        remote().generate(["Ada"], constrained=True)
+    there = RemoteLookupModel(plain.url, plain.tokenizer, kb, retries=0)
+    with there, pytest.raises(LamlamError, match="tells no token ids"):
+        there.generate(["Ada"], constrained=True)
+    endpoint.honours_allowed = False
+    with pytest.raises(LamlamError, match="takes allowed_token_ids, as vLLM does"):
+        remote(kb=kb).generate(PROMPTS, constrained=True, max_new_tokens=20)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from lamlam.errors import LamlamError
 from lamlam.generate.row import Row
+from lamlam.model import LookupTokenizer
 
 Int64 = npt.NDArray[np.int64]
 
@@ -50,6 +52,13 @@ class Constraint(Protocol):
 
     def refresh(self) -> bool:
         """Take over what the base has changed since. True where all nodes are void."""
+
+
+def constraint_of(base: object, tokenizer: LookupTokenizer) -> Constraint:
+    """What a base can be asked; LamlamError for a base that cannot tell."""
+    if not hasattr(base, "prefix_index"):
+        raise LamlamError("constrained decoding needs a base with a prefix index, such as a KnowledgeBase")
+    return cast(Constraint, cast(Any, base).prefix_index(tokenizer))
 
 
 class Only(NamedTuple):

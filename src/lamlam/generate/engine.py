@@ -38,6 +38,10 @@ from lamlam.model import LookupTokenizer
 MOST_TOKENS = 512
 """How many tokens one step feeds at most; longer prompts are fed over several steps, beside the rows that run."""
 
+FEW = 32
+"""Where the host's work is hidden behind the device's, tokens without a choice are found for so many rows at most: for
+more it takes longer than the steps that it saves."""
+
 LEAST_PROMPT = 64
 """How many tokens of prompts and values a step feeds at most, however many rows run."""
 
@@ -267,7 +271,8 @@ class Engine:
         if self._queries is not None:
             if opened:
                 self._open(self._queries, opened)
-            self._force(self._queries, moved, events, asking)
+            if len(moved) <= FEW or not self.forward.overlaps:
+                self._force(self._queries, moved, events, asking)
         self._answer(asking, events)
 
     def _force(self, queries: Queries, slots: Int64, events: list[Event], asking: list[Request]) -> None:

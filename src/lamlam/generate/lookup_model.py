@@ -6,22 +6,20 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from lamlam.errors import LamlamError
 from lamlam.generate.ask import Ask, who_asks
-from lamlam.generate.constraint import Constraint
+from lamlam.generate.constraint import constraint_of
 from lamlam.generate.engine import Engine
 from lamlam.generate.policy import Policy, PolicyName, named_policy
 from lamlam.generate.prose import Generation, certain_text, generation
-from lamlam.generate.request import Base, Event, Request
+from lamlam.generate.request import Answered, Base, Event, Request, Text
 from lamlam.generate.row import Asked, Row
 from lamlam.generate.sampling import Sampling
-from lamlam.kb import Match
 from lamlam.model import LookupTokenizer, load_model
 
 Prompt = str | Sequence[int]
@@ -29,20 +27,6 @@ Prompt = str | Sequence[int]
 
 _MOST_CHARACTERS = 64
 """For a token of the window: a prompt with more is not tokenised in order to find out that it is too long."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A stretch of clean prose."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The base's answer to the `Asked` before it, or what the policy took for one; None where there is none."""
-
-    match: Match | None
 
 
 class LookupModel:
@@ -171,7 +155,7 @@ class LookupModel:
         if engine is None or (engine.slots < slots and engine.idle) or engine.base is not self.kb:
             size = 1 << (slots - 1).bit_length()
             self._engines.pop((constrained, beams), None)  # its memory first
-            constraint = self._constraint() if constrained else None
+            constraint = constraint_of(self.kb, self.tokenizer) if constrained else None
             engine = Engine(self.model, self.tokenizer, self.kb, slots=size, constraint=constraint, beams=beams)
             self._engines[constrained, beams] = engine
         return engine
@@ -183,11 +167,6 @@ class LookupModel:
                 asks = who_asks(ask, self.model, self.tokenizer, [row.prompt for row in rows])
             for row, may in zip(rows, asks, strict=True):
                 row.calls_banned = not may
-
-    def _constraint(self) -> Constraint:
-        if not hasattr(self.kb, "prefix_index"):
-            raise LamlamError("constrained decoding needs a base with a prefix index, such as a KnowledgeBase")
-        return cast(Constraint, cast(Any, self.kb).prefix_index(self.tokenizer))
 
     @contextmanager
     def _running(self, requests: list[Request], slots: int, constrained: bool, beams: int) -> Iterator[Engine]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lamlam.errors import LamlamError
@@ -10,15 +10,17 @@ from lamlam.generate.sampling import Sampling
 
 
 class Sent(NamedTuple):
-    """What is asked of the endpoint: at most `room` tokens after `ids`, up to `boundary` or one of `stops`."""
+    """What is asked of the endpoint: at most `room` tokens after `ids`, up to `boundary` or one of `stops`; `allowed`:
+    the tokens that alone may come."""
 
     ids: Sequence[int]
     room: int
-    boundary: str
+    boundary: str | None
     stops: Sequence[str]
     bias: Mapping[int, float]
     sampling: Sampling
     seed: int
+    allowed: Sequence[int] = ()
 
 
 class Got(NamedTuple):
@@ -72,6 +74,18 @@ class Client:
 
     def complete(self, sent: Sent) -> Got:
         """Send one request; `LamlamError` for everything but a completion."""
+        return self._got(self._ask(self._client.completions.create, **self._request(sent)))
+
+    def stream(self, sent: Sent) -> Generator[Got, None, None]:
+        """Send one request, whose answer comes in pieces; `LamlamError` for everything but a completion."""
+        answer = self._ask(self._client.completions.create, stream=True, **self._request(sent))
+        if not isinstance(answer, self._openai.Stream):
+            raise LamlamError(f"{self.url} answered something that is no completion; {_IS_IT}")
+        with answer:
+            while (piece := self._ask(lambda: next(answer, None))) is not None:
+                yield self._got(piece)
+
+    def _request(self, sent: Sent) -> dict[str, Any]:
         sampling = sent.sampling
         extra: dict[str, Any] = {
             "include_stop_str_in_output": True,
@@ -87,18 +101,21 @@ class Client:
             extra["min_p"] = sampling.min_p
         if sampling.repetition_penalty != 1:
             extra["repetition_penalty"] = sampling.repetition_penalty
-        answer = self._ask(
-            self._client.completions.create,
-            model=self.model,
-            prompt=list(sent.ids),
-            max_tokens=sent.room,
-            stop=[sent.boundary, *sent.stops],
-            logit_bias={str(token): bias for token, bias in sent.bias.items()},
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=sent.seed,
-            extra_body=extra,
-        )
+        if sent.allowed:
+            extra["allowed_token_ids"] = list(sent.allowed)
+        return {
+            "model": self.model,
+            "prompt": list(sent.ids),
+            "max_tokens": sent.room,
+            "stop": [*([] if sent.boundary is None else [sent.boundary]), *sent.stops],
+            "logit_bias": {str(token): bias for token, bias in sent.bias.items()},
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sent.seed,
+            "extra_body": extra,
+        }
+
+    def _got(self, answer: Any) -> Got:
         choices = getattr(answer, "choices", None)
         if not choices or not isinstance(getattr(choices[0], "text", None), str):
             raise LamlamError(f"{self.url} answered something that is no completion; {_IS_IT}")

@@ -1,4 +1,4 @@
-"""What an engine is asked and what it tells: requests, events, and what it needs of a base."""
+"""What an engine is asked and what it tells: requests, events, and what it needs of a base; what a stream tells."""
 
 from __future__ import annotations
 
@@ -43,3 +43,17 @@ class Event(NamedTuple):
     kind: Literal["token", "answered", "finished"]
     asked: Asked | None = None
     match: Match | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A stretch of clean prose."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The base's answer to the `Asked` before it, or what the policy took for one; None where there is none."""
+
+    match: Match | None
