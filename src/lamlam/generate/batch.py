@@ -38,6 +38,8 @@ class Batch:
         # come next; ordinary tokens that may come before it wants a look.
         self.fed: Int64 = np.zeros(slots, np.int64)
         """Tokens of it that the model has seen."""
+        self.joined: Int64 = np.zeros(slots, np.int64)
+        """Grows from row to row as they come."""
         self.draws = np.zeros(slots, np.uint64)
         """Tokens chosen for it."""
         self.seed = np.zeros(slots, np.uint64)
@@ -52,15 +54,12 @@ class Batch:
     def enter(self, slot: int, sampling: Sampling, seed: int) -> None:
         """A row takes a free slot; the model has seen nothing of it yet. To be followed by `look`."""
         self.there[slot] = True
+        self.joined[slot] = self.joined.max() + 1
         self.fed[slot] = self.draws[slot] = 0
         self.seed[slot] = seed & _SEED
         self.sampled[slot], self.penalised[slot] = not sampling.greedy, sampling.repetition_penalty != 1
-        self.temperature[slot], self.top_p[slot], self.min_p[slot] = (
-            sampling.temperature,
-            sampling.top_p,
-            sampling.min_p,
-        )
-        self.top_k[slot] = sampling.top_k or 0
+        self.temperature[slot], self.top_k[slot] = sampling.temperature, sampling.top_k or 0
+        self.top_p[slot], self.min_p[slot] = sampling.top_p, sampling.min_p
 
     def look(self, slot: int, row: Row, *, always: bool = False) -> None:
         """Note how a row stands that has no tokens waiting. `always`: look at it again after each token."""

@@ -38,9 +38,9 @@ from lamlam.model import LookupTokenizer
 MOST_TOKENS = 512
 """How many tokens one step feeds at most; longer prompts are fed over several steps, beside the rows that run."""
 
-FEW = 32
+FEW = 8
 """Where the host's work is hidden behind the device's, tokens without a choice are found for so many rows at most: for
-more it takes longer than the steps that it saves."""
+many it takes longer than the steps that it saves."""
 
 LEAST_PROMPT = 64
 """How many tokens of prompts and values a step feeds at most, however many rows run."""
@@ -172,15 +172,17 @@ class Engine:
     def _runs(self, late: Bools, room: int) -> list[Run]:
         """The tokens of those rows that have more to feed than one, the first to come first."""
         runs, room, batch = [], max(room, LEAST_PROMPT), self._batch
-        for slot, request in self.running.items():
-            if not late[slot] or not room:
-                continue
-            self._settle(request)
+        slots = late.nonzero()[0]
+        for slot in slots[batch.joined[slots].argsort()].tolist():
+            row = self.running[slot].row
+            batch.settle(slot, row)
             fed = int(batch.fed[slot])
-            tokens = request.row.ids[fed : fed + room]
-            room -= len(tokens)
-            runs.append(Run(slot, fed, tokens, last=fed + len(tokens) == len(request.row.ids)))
+            tokens = row.ids[fed : fed + room]
             batch.fed[slot] += len(tokens)
+            runs.append(Run(slot, fed, tokens, last=fed + len(tokens) == len(row.ids)))
+            room -= len(tokens)
+            if not room:
+                break
         return runs
 
     def _choose(self, slots: Int64, logits: torch.Tensor) -> None:
@@ -298,7 +300,7 @@ class Engine:
         for slot, token in zip(slots[wanted].tolist(), tokens[wanted].tolist(), strict=True):
             request = self.running[slot]
             row = request.row
-            self._settle(request)
+            batch.settle(slot, row)
             row.push(token)
             if request.told:
                 events.append(Event(request, "token"))
