@@ -39,7 +39,8 @@ _FACTS_EACH = 6
 
 
 class Rate(NamedTuple):
-    """`chosen`: tokens a second that the model chose; `all`: with the values put in; `every`: chosen for a lookup."""
+    """Tokens a second. `chosen`: of text and queries, with those of a query that alone could come; `all`: with the values
+    put in; `every`: chosen for a lookup."""
 
     chosen: float
     all: float
