@@ -39,8 +39,8 @@ _FACTS_EACH = 6
 
 
 class Rate(NamedTuple):
-    """Tokens a second. `chosen`: of text and queries, with those of a query that alone could come; `all`: with the values
-    put in; `every`: chosen for a lookup."""
+    """Tokens a second. `chosen`: of text and queries, those of a query included that alone could come; `all`: with the
+    values put in; `every`: chosen for a lookup."""
 
     chosen: float
     all: float

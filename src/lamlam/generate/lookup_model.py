@@ -85,9 +85,14 @@ class LookupModel:
         chosen = named_policy(policy, self.kb)
         requests = [Request(row, chosen, sampling, sampling.seed + number) for number, row in enumerate(rows)]
         with self._running(requests, min(batch_size, len(requests)), constrained, beams) as engine:
-            while any(request.row.finish is None for request in requests):
-                self._step(engine)
-                _raise_first(requests)
+            pending, mine = deque(requests), set(requests)
+            while pending:
+                if pending[0].row.finish is not None:
+                    _raise_error(pending.popleft())
+                    continue
+                for event in self._step(engine):
+                    if event.request in mine:
+                        _raise_error(event.request)
         return [generation(self._as_text(prompt), row) for prompt, row in zip(prompts, rows, strict=True)]
 
     def stream(
@@ -124,7 +129,7 @@ class LookupModel:
                 if len(certain) > told:
                     yield Text(certain[told:])
                     told = len(certain)
-                _raise_first([request])
+                _raise_error(request)
         yield generation(self._as_text(prompt), row)
 
     def row(self, prompt: Prompt, max_new_tokens: int, max_lookups: int, stop: str | Sequence[str] = ()) -> Row:
@@ -184,18 +189,19 @@ class LookupModel:
                     engine.cancel(request)
                     del self._news[request]
 
-    def _step(self, engine: Engine) -> None:
+    def _step(self, engine: Engine) -> list[Event]:
         with self._lock:
-            for event in engine.step():
+            events = engine.step()
+            for event in events:
                 if event.request.told and event.request in self._news:
                     self._news[event.request].append((event, certain_text(event.request.row)))
+            return events
 
     def _as_text(self, prompt: Prompt) -> str:
         return prompt if isinstance(prompt, str) else self.tokenizer.decode_piece(list(prompt))
 
 
-def _raise_first(requests: Sequence[Request]) -> None:
-    """Raise what made a request fail; a base's own errors are LamlamErrors."""
-    for request in requests:
-        if request.error is not None:
-            raise request.error
+def _raise_error(request: Request) -> None:
+    """Raise what made a request fail, if something did; a base's own errors are LamlamErrors."""
+    if request.error is not None:
+        raise request.error
