@@ -1,8 +1,8 @@
 """The running rows side by side in arrays, so that a step handles hundreds of them with a few operations.
 
-A row is a Python object with rules of its own (`lamlam.generate.row`), and hundreds of looks take longer than a step of a
-model. So it is looked at only where something may happen in it: when it opens or closes a call or ends the text, or has
-taken as many other tokens as it said may come (`Row.calm`). Until then its tokens wait here.
+A row is a Python object with rules of its own (`lamlam.generate.row`), and hundreds of looks take longer than a step of
+a model. So it is looked at only where something may happen in it: when it opens or closes a call or ends the text, or
+has taken as many other tokens as it said may come (`Row.calm`). Until then its tokens wait here.
 """
 
 from __future__ import annotations
