@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
 # Marks up all 178,610 leads of intros.parquet without an outside model: rules, then facts, then the local annotator.
 #
-#   experiments/annotation/run.sh [DATA] [OUT]      rules and alignment (minutes)
-#   ANNOTATOR=runs/annotation/annotator experiments/annotation/run.sh      with the local annotator as well (hours)
+#   experiments/annotation/run.sh [DATA] [OUT] [LEADS]      with the annotator that train.sh wrote to OUT/annotator
 #
-# The annotator is trained by experiments/annotation/train.sh. Shards that are done are skipped when it is run again.
+# LEADS, another file of raw documents, is for a look at a part of them. Shards that are done are skipped when it is run
+# again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-data=${1:-../shared/data}
+data=$(realpath "${1:-../shared/data}")
 out=${2:-runs/annotation}
+leads=${3:-$data/wikipedia/intros.parquet}
 lamlam=${LAMLAM:-.venv/bin/lamlam}
-workers=${WORKERS:-2}
-options=(--with patterns --with align --facts "$(realpath "$data")/facts/wikidata.parquet"
-    --facts "$(realpath "$data")/facts/tables.parquet")
-[ -z "${ANNOTATOR:-}" ] || options+=(--with model --model "$(realpath "$ANNOTATOR")")
-export OMP_NUM_THREADS=1
+annotator=$(realpath "${ANNOTATOR:-$out/annotator}")
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
-[ -d "$out/shards" ] || "$lamlam" shards split "$data/wikipedia/intros.parquet" "$out/shards" --each 20000
-time "$lamlam" shards run "$out/shards" "$out/annotated" --workers "$workers" -- annotate "${options[@]}"
+[ -d "$out/shards" ] || "$lamlam" shards split "$leads" "$out/shards" --each "${EACH:-5000}"
+time "$lamlam" shards run "$out/shards" "$out/annotated" --workers "${WORKERS:-2}" -- annotate \
+    --with patterns --with align --facts "$data/facts/wikidata.parquet" --facts "$data/facts/tables.parquet" \
+    --with model --model "$annotator"
 "$lamlam" correct "$out/annotated" "$out/intros.parquet"
+"${PYTHON:-.venv/bin/python}" experiments/annotation/density.py "$out/intros.parquet"

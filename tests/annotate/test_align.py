@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import json
 import re
 
 import pytest
@@ -147,3 +149,37 @@ def test_a_file_without_facts_is_one_clear_line(tmp_path, name, content, message
         Aligner.from_file(tmp_path / name)
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
+
+
+def test_a_dump_of_wikidata_is_a_table_with_aliases(tmp_path):
+    def item(id, label, claims=(), aliases=()):
+        statements = {
+            property: [{"mainsnak": {"snaktype": "value", "datavalue": {"value": value}}, "rank": "normal"}]
+            for property, value in claims
+        }
+        names = {"en": [{"value": alias} for alias in aliases]}
+        return {"id": id, "labels": {"en": {"value": label}}, "aliases": names, "sitelinks": {}, "claims": statements}
+
+    born = ("P569", {"time": "+1815-12-10T00:00:00Z", "precision": 11})
+    listed = [
+        item("Q1", "Ada Lovelace", [born], ["Countess of Lovelace", "Ada"]),
+        item("Q2", "Ada Yonath", [("P19", {"id": "Q3"})], ["Ada"]),
+        item("Q3", "Jerusalem"),
+        item("P569", "date of birth"),
+        item("P19", "place of birth"),
+    ]
+    dump = tmp_path / "dump.json.gz"
+    dump.write_bytes(gzip.compress(("[\n" + ",\n".join(map(json.dumps, listed)) + "\n]\n").encode()))
+    aligner = Aligner.from_file(dump)
+
+    def aligned(text, title):
+        (document,) = aligner.annotate([Document("d", text, (), {"title": title})])
+        return render(document)
+
+    assert aligned("The Countess of Lovelace was born on December 10, 1815.", "Countess of Lovelace") == (
+        "The Countess of Lovelace was born on "
+        "[dblookup('Ada Lovelace', 'date of birth') -> December 10, 1815] December 10, 1815."
+    )
+    text = "Ada was born in Jerusalem on 10 December 1815."
+    assert aligned(text, "Ada") == text  # what two are called means neither
+    assert "[dblookup('Ada Yonath', 'place of birth') -> Jerusalem]" in aligned(text, "Ada Yonath")

@@ -76,6 +76,7 @@ def test_what_is_dropped_is_shown_by_reason(tmp_path, run):
         "in": str(tmp_path / "in.jsonl"),
         "out": str(tmp_path / "out.jsonl"),
         "documents": 1,
+        "left_out": 0,
         "kept": 0,
         "dropped": {reason: 1},
         "examples": {reason: ["d: [dblookup('Ada', 'Born') -> 1815]"]},

@@ -26,12 +26,9 @@ from lamlam.annotate.spellings import other_spellings
 from lamlam.annotate.subject import title_of
 from lamlam.errors import LamlamError
 from lamlam.kb import Fact, KnowledgeBase
-from lamlam.kb.exchange import read_facts
+from lamlam.kb.exchange import holds_facts, read_facts_and_aliases
 from lamlam.kb.names import normalise
 from lamlam.text import Call, Document, Lookup, Span
-
-_TABLES = (".csv", ".parquet", ".json")
-
 
 VAGUE_RELATIONS = frozenset(
     [
@@ -96,10 +93,14 @@ class Aligner:
         for entity in self._facts:
             self._folded.setdefault(normalise(entity), entity)
         self._aliases: dict[str, list[str]] = {}
+        meant: dict[str, set[str]] = {}
         for alias, entity in aliases:
             if entity in self._facts and alias.strip():
-                self._folded.setdefault(normalise(alias), entity)
+                meant.setdefault(normalise(alias), set()).add(entity)
                 self._aliases.setdefault(entity, []).append(alias)
+        for alias, entities in meant.items():
+            if len(entities) == 1:  # what two are called means neither
+                self._folded.setdefault(alias, *entities)
 
     @classmethod
     def from_file(cls, path: str | Path) -> Aligner:
@@ -108,23 +109,28 @@ class Aligner:
 
     @classmethod
     def from_files(cls, paths: Sequence[str | Path]) -> Aligner:
-        """An aligner with the facts of tables (.csv, .parquet, the peer's .json) or knowledge bases, in their order.
+        """An aligner with the facts of files or knowledge bases, in their order.
+
+        Files are what `lamlam.kb.exchange` reads: tables in CSV or Parquet, the peer's base, documents with calls,
+        N-Triples, a dump of Wikidata in JSON, packed or not; the last two bring aliases.
 
         Raises `LamlamError` where a file is missing, unreadable, lacks a column, or there are no facts.
         """
         facts: list[Iterable[Fact]] = []
-        aliases: list[tuple[str, str]] = []
+        aliases: list[Iterable[tuple[str, str]]] = []
         with ExitStack() as stack:
             for path in map(Path, paths):
                 if not path.exists():
-                    raise LamlamError(f"{path}: no such file; give a table of facts ({', '.join(_TABLES)}) or a base")
-                if path.suffix.lower() in _TABLES:
-                    facts.append(read_facts(path))
+                    raise LamlamError(f"{path}: no such file; give a table of facts (.csv, .parquet, .json) or a base")
+                if holds_facts(path):
+                    of_file, names = read_facts_and_aliases(path)
+                    facts.append(of_file)
+                    aliases.append(names)
                 else:
                     kb = stack.enter_context(KnowledgeBase.open(path))
                     facts.append(kb)
-                    aliases += [(other.name, other.of) for other in kb.other_names("aliases")]
-            aligner = cls(chain.from_iterable(facts), aliases)
+                    aliases.append((other.name, other.of) for other in kb.other_names("aliases"))
+            aligner = cls(chain.from_iterable(facts), chain.from_iterable(aliases))
         if not aligner._facts:
             named = ", ".join(str(path) for path in paths)
             raise LamlamError(f"{named}: no facts in it; nothing can be aligned with an empty table")

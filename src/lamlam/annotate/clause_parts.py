@@ -165,6 +165,8 @@ def named(token: Token, names: Names) -> str | None:
     text = found.text.removesuffix("'s").strip()
     if not re.match(r"[A-Z0-9]", text) or len(text.split()) > 8 or "," in text:
         return None
+    if determiner and " " not in text:  # "the Shire", in a text about a shire; otherwise a noun that is no name
+        return names.subject if text.lower() in names.subject.lower().split() else None
     return names.subject if names.means_subject(text) else text
 
 

@@ -27,7 +27,7 @@ from lamlam.annotate.clause_parts import (
     what_it_is,
 )
 from lamlam.annotate.coreference import Names
-from lamlam.annotate.kinds import Kind, kind_of
+from lamlam.annotate.kinds import Kind, is_whole, kind_of
 from lamlam.text import Span
 
 if TYPE_CHECKING:
@@ -40,9 +40,38 @@ _TIME_PREPOSITIONS = frozenset(
 )
 _LIGHT = frozenset({"be", "have", "do", "become", "remain", "include"})
 _NOT_NOUNS = frozenset(
-    {"one", "number", "part", "time", "member", "name", "series", "kind", "lot", "rest", "end", "some", "most", "two"}
+    {
+        *("one", "number", "part", "time", "member", "name", "series", "kind", "lot", "rest", "end", "some", "most"),
+        *("two", "mile", "kilometre", "kilometer", "km", "metre", "meter", "foot", "ft", "acre", "hectare", "minute"),
+        *(
+            "hour",
+            "day",
+            "week",
+            "month",
+            "year",
+            "century",
+            "percent",
+            "dollar",
+            "pound",
+            "euro",
+            "inch",
+            "ton",
+            "run",
+        ),
+    }
 )
+"""What "has 25 …" counts, but which does not say of what there are 25."""
 
+_RIDDLES = frozenset(
+    {*("him", "her", "it", "them", "his", "its", "their", "himself", "herself", "itself", "themselves"), "who", "which"}
+)
+"""Words that say nothing outside of their sentence."""
+_VAGUE_VALUES = frozenset(
+    {
+        *("state", "u.s. state", "us state", "county", "city", "town", "village", "country", "province", "region"),
+        *("area", "district", "part", "place", "name", "former", "first", "second", "third", "last", "same", "century"),
+    }
+)
 
 _PLACES = frozenset(
     {
@@ -60,6 +89,7 @@ _PLACES = frozenset(
             "country",
         ),
         *("area", "parish", "borough", "commune", "department", "community", "constellation", "island", "republic"),
+        *("prefecture", "township", "oblast", "voivodeship", "canton", "governorate", "division", "ward", "raion"),
     }
 )
 
@@ -80,13 +110,26 @@ def say(doc: Doc, span: Span, names: Names) -> Said | None:
     if tokens is None or not len(tokens):
         return None
     kind = kind_of(tokens)
+    if not is_whole(tokens):
+        return None
     root = tokens.root
     first = _first_conjunct(root, tokens)
-    for rule in (_described, _counted, _appositive, _object, _under_preposition, _attribute, _dated, _nearest_verb):
+    for rule in _RULES:
         said = rule(first, tokens, kind, names)
         if said is not None:
-            return said
+            return said if _sensible(said, tokens) else None
     return None
+
+
+def _sensible(said: Said, tokens: Tokens) -> bool:
+    """Whether the question makes sense outside of its sentence, and the value answers it."""
+    words = said.relation.lower().split()
+    return not (
+        _RIDDLES & set(words)
+        or not 1 <= len(words) <= 6
+        or tokens.text.lower() in _VAGUE_VALUES
+        or words == tokens.text.lower().split()
+    )
 
 
 def _described(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
@@ -115,7 +158,7 @@ def _counted(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | No
     if kind is not Kind.NUMBER or root.dep_ != "nummod" or root.head.pos_ not in ("NOUN", "PROPN"):
         return None
     noun = root.head
-    if noun.i in range(tokens.start, tokens.end):
+    if noun.i in range(tokens.start, tokens.end) or (noun.dep_ == "pobj" and noun.head.lower_ not in ("with", "of")):
         return None
     entity = governing_subject(noun, names)
     if entity is None or noun.lemma_.lower() in _NOT_NOUNS:
@@ -291,8 +334,30 @@ def _dated(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None
     )
 
 
+def _place(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """A rule: "is a village in Dana District, Dan County, Iran": places that say what sort they are, or come later."""
+    sort = tokens[-1].lower_
+    later = tokens.root.dep_ in ("appos", "conj", "npadvmod", "nmod") and kind is Kind.PLACE
+    if tokens[-1].pos_ != "PROPN" or not (later or sort in _PLACES):
+        return None
+    for _ in range(4):
+        if root.dep_ not in ("appos", "conj", "npadvmod", "nmod") or root.head is root:
+            break
+        root = root.head
+    if root.dep_ != "pobj" or root.pos_ != "PROPN" or root.head.lower_ not in ("in", "of"):
+        return None
+    noun = root.head.head
+    entity = subject_of(noun, names) if noun.pos_ in VERBS else what_it_is(noun, names)
+    if entity is None or names.person:
+        return None
+    relation = title_case(sort) if sort in _PLACES else "Location"
+    return Said(entity, relation, "place", f"in {relation}")
+
+
 def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
     """Where no other rule holds: the verb above the value, with the preposition and the noun on the way to it."""
+    if kind is Kind.NUMBER:  # of what, only the noun beside it could tell
+        return None
     path: list[Token] = []
     token = root
     while token.pos_ not in VERBS and token.head is not token and len(path) < 6:
@@ -322,6 +387,9 @@ def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said
     if len(words.split()) < (2 if prepositions or kind.is_time else 1):
         return None
     return Said(entity, title_case(words), "nearest verb", f"~ {token.lemma_} {' '.join(nouns[:1])} {kind.value}")
+
+
+_RULES = (*(_described, _counted, _place, _appositive, _object, _under_preposition, _attribute, _dated, _nearest_verb),)
 
 
 def _first_conjunct(token: Token, inside: Tokens) -> Token:

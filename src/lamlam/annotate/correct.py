@@ -8,10 +8,13 @@ A call is dropped for the first reason that holds, in this order:
 4. the text says its value before the call: the model would learn it from there;
 5. within the document, and among the calls that are left, its entity and relation are asked for with several values:
    no base can tell which one is meant (the "deterministic" criterion of Li et al. 2022, arXiv 2210.11165);
-6. the document has more calls than its words allow, and this is one of the last of them.
+6. other documents of the corpus ask for them with other values (`Answers`, filled by a first reading);
+7. the document has more calls than its words allow, and this is one of the last of them.
+
+A document that is left with fewer calls than its words ask for is left out: its facts would be learnt by heart.
 
 Entities, relations and values are compared by `lamlam.kb.names.normalise`, so neither case nor punctuation tells two
-apart.
+apart, and values as well by `spellings.plain`: a date is the same in all its spellings.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lamlam.annotate.mentions import first_mention
+from lamlam.annotate.spellings import plain
 from lamlam.kb.names import normalise
 from lamlam.text import Call, Document, Lookup
 from lamlam.text.written import render_call
@@ -32,7 +36,9 @@ SAME = "the value is or contains the entity"
 VAGUE_RELATION = "the relation is empty or too vague"
 SAID = "the text says the value before the call"
 SEVERAL = "several values for one entity and relation"
+SEVERAL_IN_CORPUS = "other documents give another value for its entity and relation"
 TOO_DENSE = "more calls than the text may have"
+TOO_FEW = "fewer calls than the text should have"
 
 VAGUE = frozenset(
     [
@@ -73,6 +79,8 @@ class Corrections:
     """What was kept and dropped, over many documents."""
 
     documents: int = 0
+    left_out: int = 0
+    """Documents, of those, that were left out whole, with the calls that they had left."""
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -83,28 +91,67 @@ class Corrections:
         self.documents += 1
         self.kept += len(corrected.document.calls)
         for call, reason in corrected.dropped:
-            self.dropped[reason] += 1
-            if self.dropped[reason] <= EXAMPLES:
-                self.examples[reason].append(f"{corrected.document.id}: {render_call(call.lookup)}")
+            self._drop(call, reason, corrected.document)
+
+    def leave_out(self, corrected: Corrected) -> None:
+        """Count one document of which nothing is kept."""
+        self.documents += 1
+        self.left_out += 1
+        for call, reason in [*corrected.dropped, *(Dropped(call, TOO_FEW) for call in corrected.document.calls)]:
+            self._drop(call, reason, corrected.document)
+        if not corrected.document.calls and len(self.examples[TOO_FEW]) < EXAMPLES:
+            self.examples[TOO_FEW].append(f"{corrected.document.id}: no call in {corrected.document.text[:60]!r}…")
+
+    def _drop(self, call: Call, reason: str, document: Document) -> None:
+        self.dropped[reason] += 1
+        if self.dropped[reason] <= EXAMPLES:
+            self.examples[reason].append(f"{document.id}: {render_call(call.lookup)}")
 
 
-def correct(document: Document, most_per_100: float = MOST_PER_100) -> Corrected:
+class Answers:
+    """Which questions (entity and relation) a corpus answers with several values.
+
+    Filled by a first reading of all documents; memory grows by about 100 bytes a question (hashes of 64 bits, no text).
+    """
+
+    def __init__(self, documents: Iterable[Document] = ()) -> None:
+        self._first: dict[int, int] = {}
+        self._several: set[int] = set()
+        for document in documents:
+            self.add(document)
+
+    def add(self, document: Document) -> None:
+        """Take note of the calls of a document that break no rule by themselves."""
+        for call in correct(document).document.calls:
+            question, value = hash(_key(call.lookup)), hash(_value(call.lookup))
+            if self._first.setdefault(question, value) != value:
+                self._several.add(question)
+
+    def several(self, lookup: Lookup) -> bool:
+        """Whether documents give different values for the entity and relation."""
+        return hash(_key(lookup)) in self._several
+
+
+def correct(document: Document, most_per_100: float = MOST_PER_100, answers: Answers | None = None) -> Corrected:
     """The document without the calls that break a rule; its text is untouched.
 
-    `most_per_100` is how many calls may stand in 100 words; a document may have `FEWEST` in any case.
+    `most_per_100` is how many calls may stand in 100 words; a document may have `FEWEST` in any case. `answers` are
+    those of the whole corpus; without them, only the document itself tells whether a question has several.
     """
     said: dict[str, float] = {}  # value -> where its first mention ends, at infinity if there is none
     reasons = [_reason(call, document.text, said) for call in document.calls]
     values: dict[tuple[str, str], set[str]] = defaultdict(set)
     for call, reason in zip(document.calls, reasons, strict=True):
         if reason is None:
-            values[_key(call.lookup)].add(normalise(call.lookup.value))
+            values[_key(call.lookup)].add(_value(call.lookup))
     allowed = max(FEWEST, math.floor(most_per_100 * len(document.text.split()) / 100))
     kept: list[Call] = []
     dropped: list[Dropped] = []
     for call, reason in zip(document.calls, reasons, strict=True):
         if reason is None and len(values[_key(call.lookup)]) > 1:
             reason = SEVERAL
+        if reason is None and answers is not None and answers.several(call.lookup):
+            reason = SEVERAL_IN_CORPUS
         if reason is None and len(kept) >= allowed:
             reason = TOO_DENSE
         if reason is None:
@@ -115,13 +162,24 @@ def correct(document: Document, most_per_100: float = MOST_PER_100) -> Corrected
 
 
 def correct_all(
-    documents: Iterable[Document], corrections: Corrections, most_per_100: float = MOST_PER_100
+    documents: Iterable[Document],
+    corrections: Corrections,
+    most_per_100: float = MOST_PER_100,
+    least_per_100: float = 0.0,
+    answers: Answers | None = None,
 ) -> Iterator[Document]:
-    """The documents one after another without their bad calls, which are counted in `corrections`."""
+    """The documents one after another without their bad calls, which are counted in `corrections`.
+
+    A document is left out that has fewer than `least_per_100` calls in 100 words, rounded down.
+    """
     for document in documents:
-        corrected = correct(document, most_per_100)
-        corrections.add(corrected)
-        yield corrected.document
+        corrected = correct(document, most_per_100, answers)
+        wanted = math.floor(least_per_100 * len(document.text.split()) / 100)
+        if len(corrected.document.calls) < wanted:
+            corrections.leave_out(corrected)
+        else:
+            corrections.add(corrected)
+            yield corrected.document
 
 
 def _reason(call: Call, text: str, said: dict[str, float]) -> str | None:
@@ -142,3 +200,7 @@ def _reason(call: Call, text: str, said: dict[str, float]) -> str | None:
 
 def _key(lookup: Lookup) -> tuple[str, str]:
     return normalise(lookup.entity), normalise(lookup.relation)
+
+
+def _value(lookup: Lookup) -> str:
+    return normalise(plain(lookup.value))

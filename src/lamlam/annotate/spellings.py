@@ -29,6 +29,14 @@ def other_spellings(value: str) -> list[str]:
     return []
 
 
+def plain(value: str) -> str:
+    """One spelling for all of a date or a number (`1815-12-10`, `12800`); anything else as it is."""
+    spelt = [value, *other_spellings(value)]
+    dates = [one for one in spelt if _ISO.fullmatch(one)]
+    numbers = [one for one in spelt if one.isdigit()]
+    return (dates or numbers or [value])[0]
+
+
 def _dates(value: str) -> list[str]:
     if (found := _ISO.fullmatch(value)) is not None:
         year, month, day = (int(part) for part in found.groups())

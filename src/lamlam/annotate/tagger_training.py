@@ -1,196 +1,207 @@
-"""Training the tagger: marked-up documents in, the weights of the epoch that marks a held-out part best out.
-
-The weights that are kept are a moving average over the steps: with so few documents, single steps are noise.
-"""
+"""Training the tagger: examples from marked-up documents, learning from them, and what it then makes of texts."""
 
 from __future__ import annotations
 
-import copy
-import math
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lamlam.annotate.subject import title_of
-from lamlam.annotate.tagger import BEGIN, INSIDE, LABELS, SpanTagger, Window, collate, gather, spans_in, windows_of
+from lamlam.annotate.parse import parse_all
+from lamlam.annotate.tagger import LONGEST, SpanTagger, Window, collate, gather, spans_in, windows_of
 from lamlam.text import Document, Span
 
-BIASES = tuple(round(-2.5 + 0.25 * step, 2) for step in range(13))
-BATCH = 8
-KEEP = 0.995
-"""What the moving average keeps of itself at every step."""
+TOKENS = 4_096
+"""Tokens of a batch, padding included."""
+LAYER_DECAY = 0.85
+"""What each layer of the encoder learns at, of the rate of the layer above it."""
+LEASTS = tuple(round(0.1 + 0.02 * step, 2) for step in range(26))
 
 
-class Trained(NamedTuple):
-    """A trained tagger, the bias at which it marks the held-out documents best, and its span F1 there."""
+class Example(NamedTuple):
+    """A document to learn from or to judge by.
 
-    tagger: SpanTagger
-    bias: float
-    f1: float
-    epochs: list[dict[str, float]]
+    `targets` are, for every window, the chances to learn, as `SpanTagger` scores them: [words, 1 + LONGEST]; of a word
+    whose row is all zeros nothing is learnt.
+    """
 
-
-class _Prepared(NamedTuple):
     document: Document
     words: list[Span]
     windows: list[Window]
-    labels: list[list[int]]
-    lower: list[Tensor]
+    targets: list[np.ndarray]
+    style: int = 0
 
 
-def train_tagger(
+def prepare(documents: Sequence[Document], parser: Any, tokenizer: Any, style: int = 0) -> Iterator[Example]:
+    """Examples of documents, whose calls are what there is to learn; documents without words are left out."""
+    for document, stretches in zip(documents, parse_all(parser, documents), strict=True):
+        words, windows = windows_of(document, stretches, tokenizer)
+        if windows:
+            lengths = lengths_of(document, words)
+            targets = [targets_of(lengths[one.first : one.first + len(one.firsts)]) for one in windows]
+            yield Example(document, words, windows, targets, style)
+
+
+def lengths_of(document: Document, words: Sequence[Span]) -> np.ndarray:
+    """How many words the value has that starts at each word: int64 [words], 0 where none does.
+
+    -1 where one starts that is longer than `LONGEST`.
+    """
+    lengths = np.zeros(len(words), np.int64)
+    end = 0
+    for span in sorted(call.span for call in document.calls if call.span is not None):
+        inside = [i for i, (first, last) in enumerate(words) if first < span[1] and last > span[0]]
+        if inside and span[0] >= end:
+            lengths[inside[0]] = len(inside) if len(inside) <= LONGEST else -1
+            end = span[1]
+    return lengths
+
+
+def targets_of(lengths: np.ndarray) -> np.ndarray:
+    """The lengths at a window's words as chances, float16 [words, 1 + LONGEST]."""
+    rows = np.zeros((len(lengths), 1 + LONGEST), np.float16)
+    for word, length in enumerate(lengths.tolist()):
+        if 0 <= length <= len(lengths) - word:
+            rows[word, length] = 1.0
+    return rows
+
+
+def fit(
     tagger: SpanTagger,
-    tokenizer: Any,
-    documents: Sequence[Document],
-    held_out: Sequence[Document],
+    examples: Sequence[Example],
     *,
     epochs: int,
-    rate: float = 3e-4,
+    rate: float = 2e-4,
     seed: int = 0,
+    tokens: int = TOKENS,
     tell: Callable[[str], None] = lambda line: None,
-) -> Trained:
-    """Tune the tagger's upper layers on `documents`; `held_out` chooses the epoch and the bias.
+) -> list[float]:
+    """Tune the tagger, all but its table of word pieces; returns the mean loss (nats a word) of each epoch.
 
-    AdamW at `rate` (five times that for the layers that are new), linear warm-up and decay, batches of windows of
-    alike lengths. The same seed gives the same tagger on the same machine.
+    AdamW at `rate` for the uppermost layer, less for those below it (`LAYER_DECAY`), five times that for what is new;
+    warm-up over a tenth of the steps, then a linear way to zero. Batches hold windows of alike lengths.
     """
+    device = next(tagger.parameters()).device
     torch.manual_seed(seed)
-    shuffled = random.Random(seed)
-    learn = _prepare(tagger, tokenizer, documents)
-    judge = _prepare(tagger, tokenizer, held_out)
-    tell(f"states of the frozen layers kept for {len(documents):,} and {len(held_out):,} documents")
-    items = [item for one in learn for item in zip(one.windows, one.labels, one.lower, strict=True)]
-    upper = [weight for name, weight in tagger.encoder.named_parameters() if _layer(name) >= tagger.frozen]
-    new = [weight for name, weight in tagger.named_parameters() if not name.startswith("encoder.")]
-    optimizer = torch.optim.AdamW([{"params": upper, "lr": rate}, {"params": new, "lr": 5 * rate}], weight_decay=0.01)
-    steps = epochs * math.ceil(len(items) / BATCH)
+    order = random.Random(seed)
+    items = [
+        (window, target, one.style) for one in examples for window, target in zip(one.windows, one.targets, strict=True)
+    ]
+    plan = [batch for _ in range(epochs) for batch in _batches([len(item[0].ids) for item in items], tokens, order)]
+    optimizer = torch.optim.AdamW(_groups(tagger, rate), weight_decay=0.01, fused=device.type == "cuda")
+    warm = max(1, len(plan) // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min((step + 1) / 50, max(0.02, 1 - step / steps))
+        optimizer, lambda step: min((step + 1) / warm, max(0.0, 1 - step / len(plan)))
     )
-    average = copy.deepcopy(tagger)
-    best = Trained(copy.deepcopy(tagger), 0.0, -1.0, [])
-    step = 0
-    for epoch in range(1, epochs + 1):
-        tagger.train()
-        total = 0.0
-        batches = _batches(items, shuffled)
-        for batch in batches:
-            loss = _loss(tagger, batch)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_([*upper, *new], 1.0)
-            optimizer.step()
-            schedule.step()
-            total += loss.item()
-            step += 1
-            keep = min(KEEP, step / (step + 20))
-            with torch.no_grad():
-                for mean, weight in zip(average.parameters(), tagger.parameters(), strict=True):
-                    mean.lerp_(weight, 1 - keep)
-        bias, f1 = _judge(average, judge)
-        best.epochs.append({"epoch": epoch, "loss": total / len(batches), "bias": bias, "span_f1": f1})
-        tell(f"epoch {epoch} of {epochs}: loss {total / len(batches):.4f}, span F1 {f1:.3f} at bias {bias}")
-        if f1 > best.f1:
-            best = Trained(copy.deepcopy(average), bias, f1, best.epochs)
-    return best
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    losses: list[Tensor] = []
+    means: list[float] = []
+    tagger.train()
+    for number, batch in enumerate(plan, 1):
+        loss = _loss(tagger, [items[i] for i in batch], device)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.detach())
+        if number * epochs // len(plan) > len(means):
+            means.append(float(torch.stack(losses).mean()))
+            losses = []
+            tell(f"epoch {len(means)} of {epochs}: loss {means[-1]:.4f}")
+    return means
 
 
-def tag(tagger: SpanTagger, windows: Sequence[Window], words: int) -> np.ndarray:
-    """Log-probabilities of the labels at every word of a document, [words, 3]."""
+def chances_in(tagger: SpanTagger, windows: Sequence[Window], style: int = 0, tokens: int = TOKENS) -> list[np.ndarray]:
+    """The chances at the words of each window, float32 [words, 1 + LONGEST]."""
+    device = next(tagger.parameters()).device
+    found: list[np.ndarray] = [np.zeros(0)] * len(windows)
     tagger.eval()
-    scores: list[np.ndarray] = []
     with torch.inference_mode():
-        for first in range(0, len(windows), BATCH):
-            ids, real, marks = collate(windows[first : first + BATCH])
-            out = tagger.upper(tagger.lower(ids, real), real, marks).log_softmax(-1).numpy()
-            scores += list(out)
-    return gather(words, windows, scores)
+        for batch in _batches([len(window.ids) for window in windows], tokens):
+            some = [windows[i] for i in batch]
+            with _autocast(device):
+                scores = tagger(collate(some, style).to(device))
+            chances = scores.float().softmax(-1).cpu().numpy()
+            for i, row in zip(batch, chances, strict=True):
+                found[i] = row[: len(windows[i].firsts)]
+    return found
 
 
-def _prepare(tagger: SpanTagger, tokenizer: Any, documents: Sequence[Document]) -> list[_Prepared]:
-    tagger.eval()
-    prepared = []
-    for document in documents:
-        words, windows = windows_of(document.text, title_of(document), tokenizer)
-        labels = labels_of(document, words)
-        lower: list[Tensor] = []
-        with torch.no_grad():
-            for first in range(0, len(windows), BATCH):
-                some = windows[first : first + BATCH]
-                ids, real, _ = collate(some)
-                states = tagger.lower(ids, real)
-                lower += [states[row, : len(window.ids)].to(torch.bfloat16) for row, window in enumerate(some)]
-        of_windows = [[labels[word] for word in window.words] for window in windows]
-        prepared.append(_Prepared(document, words, windows, of_windows, lower))
-    return prepared
+def chances_of(tagger: SpanTagger, examples: Sequence[Example], style: int = 0) -> list[np.ndarray]:
+    """The chances at the words of each document, float32 [words, 1 + LONGEST]."""
+    of_windows = iter(chances_in(tagger, [window for one in examples for window in one.windows], style))
+    return [gather(len(one.words), one.windows, [next(of_windows) for _ in one.windows]) for one in examples]
 
 
-def labels_of(document: Document, words: Sequence[Span]) -> list[int]:
-    """A label for every word: where the spans of the document's calls begin and go on."""
-    labels = [0] * len(words)
-    for call in document.calls:
-        if call.span is None:
-            continue
-        inside = [i for i, (start, end) in enumerate(words) if start < call.span[1] and end > call.span[0]]
-        if inside and not any(labels[i] for i in inside):
-            labels[inside[0]] = BEGIN
-            for i in inside[1:]:
-                labels[i] = INSIDE
-    return labels
-
-
-def _batches(items: Sequence[Any], shuffled: random.Random) -> list[list[Any]]:
-    order = list(items)
-    shuffled.shuffle(order)
-    batches = []
-    for first in range(0, len(order), 16 * BATCH):
-        alike = sorted(order[first : first + 16 * BATCH], key=lambda item: len(item[0].ids))
-        batches += [alike[i : i + BATCH] for i in range(0, len(alike), BATCH)]
-    shuffled.shuffle(batches)
-    return batches
-
-
-def _loss(tagger: SpanTagger, batch: Sequence[tuple[Window, list[int], Tensor]]) -> Tensor:
-    windows = [window for window, _, _ in batch]
-    _, real, marks = collate(windows)
-    labels = torch.full(real.shape, -100)
-    for row, (window, of_words, _) in enumerate(batch):
-        labels[row, torch.tensor(window.firsts)] = torch.tensor(of_words)
-    states = nn.utils.rnn.pad_sequence([lower.float() for _, _, lower in batch], batch_first=True)
-    scores = tagger.upper(states, real, marks)
-    return nn.functional.cross_entropy(scores.view(-1, LABELS), labels.view(-1), ignore_index=-100)
-
-
-def _judge(tagger: SpanTagger, prepared: Sequence[_Prepared]) -> tuple[float, float]:
-    """(bias, span F1) at the bias with the best F1, values compared as `lamlam eval annotation` compares spans."""
-    tagger.eval()
-    scores = []
-    with torch.inference_mode():
-        for one in prepared:
-            of_windows: list[np.ndarray] = []
-            for window, lower in zip(one.windows, one.lower, strict=True):
-                _, real, marks = collate([window])
-                of_windows += list(tagger.upper(lower.float()[None], real, marks).log_softmax(-1).numpy())
-            scores.append(gather(len(one.words), one.windows, of_windows))
+def best_least(examples: Sequence[Example], chances: Sequence[np.ndarray]) -> tuple[float, float]:
+    """(span F1, `least` of `spans_in`) where the F1 is best, values compared as `lamlam eval annotation` does."""
     found = []
-    for bias in BIASES:
+    for least in LEASTS:
         agreed = total = 0
-        for one, of_words in zip(prepared, scores, strict=True):
+        for one, of_words in zip(examples, chances, strict=True):
             text = one.document.text
             gold = Counter(text[slice(*call.span)] for call in one.document.calls if call.span is not None)
-            marked = Counter({text[slice(*span)] for span, _ in spans_in(of_words, one.words, bias)})
+            marked = Counter({text[slice(*span)] for span, _ in spans_in(of_words, one.words, least)})
             agreed += (gold & marked).total()
             total += gold.total() + marked.total()
-        found.append((2 * agreed / max(1, total), bias))
-    f1, bias = max(found)
-    return bias, f1
+        found.append((2 * agreed / max(1, total), least))
+    return max(found)
 
 
-def _layer(name: str) -> int:
-    """The number of the encoder's layer that a weight belongs to; -1 for those of no layer."""
-    return int(name.split(".")[2]) if name.startswith("encoder.layer.") else -1
+def _loss(tagger: SpanTagger, items: Sequence[tuple[Window, np.ndarray, int]], device: torch.device) -> Tensor:
+    batch = collate([window for window, _, _ in items])
+    style = torch.tensor([style for _, _, style in items])
+    wanted = torch.zeros(*batch.firsts.shape, 1 + LONGEST)
+    for row, (_, target, _) in enumerate(items):
+        wanted[row, : len(target)] = torch.from_numpy(target.astype(np.float32))
+    wanted = wanted.to(device)
+    with _autocast(device):
+        scores = tagger(batch._replace(style=style).to(device))
+    of_words = -(wanted * scores.float().log_softmax(-1)).sum(-1)
+    mean: Tensor = of_words.sum() / wanted.sum().clamp(min=1)
+    return mean
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def _groups(tagger: SpanTagger, rate: float) -> list[dict[str, Any]]:
+    """The weights that are tuned, each with its rate."""
+    layers = tagger.encoder.config.num_hidden_layers
+    groups = []
+    for name, weight in tagger.named_parameters():
+        if name.startswith("encoder.embeddings.word_embeddings"):
+            weight.requires_grad_(False)
+            continue
+        if name.startswith("encoder."):
+            layer = int(name.split(".")[3]) if name.startswith("encoder.encoder.layer.") else -1
+            groups.append({"params": [weight], "lr": rate * LAYER_DECAY ** (layers - 1 - layer)})
+        else:
+            groups.append({"params": [weight], "lr": 5 * rate})
+    return groups
+
+
+def _batches(lengths: Sequence[int], tokens: int, order: random.Random | None = None) -> Iterable[list[int]]:
+    """Numbers of windows in batches of at most `tokens`, padding included; shuffled where `order` is given."""
+    numbers = list(range(len(lengths)))
+    if order is not None:
+        order.shuffle(numbers)
+    batches: list[list[int]] = []
+    near = 1_024 if order is not None else max(1, len(numbers))  # so many are sorted by length
+    for first in range(0, len(numbers), near):
+        batch: list[int] = []
+        for number in sorted(numbers[first : first + near], key=lambda number: lengths[number]):
+            if batch and lengths[number] * (len(batch) + 1) > tokens:
+                batches.append(batch)
+                batch = []
+            batch.append(number)
+        batches.append(batch)
+    if order is not None:
+        order.shuffle(batches)
+    return batches

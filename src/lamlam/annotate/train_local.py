@@ -1,27 +1,49 @@
-"""Training the local annotator: the tagger of spans, and what the examples call a relation in such a context."""
+"""Training the local annotator: the tagger of spans, and what the examples call a relation in such a context.
+
+Marked-up documents are few, so several taggers are trained on them that differ in their seeds; what they take, on
+average, for values in documents that nobody marked up is what one tagger more learns from, before it learns from the
+marked-up ones. It is kept: one tagger's cost, and nearly the judgement of all of them.
+"""
 
 from __future__ import annotations
 
 import json
+import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from safetensors.torch import save_file
 
-from lamlam.annotate.gold import read_gold, split_by_title
-from lamlam.annotate.parse import load_parser, says
+from lamlam.annotate.gold import read_gold, split_by_title, tenth
+from lamlam.annotate.parse import load_parser, parse_all, says
 from lamlam.annotate.subject import title_of
 from lamlam.annotate.tagger import SpanTagger
-from lamlam.annotate.tagger_training import train_tagger
+from lamlam.annotate.tagger_training import Example, best_least, chances_in, chances_of, fit, prepare
 from lamlam.atomic import write_beside
 from lamlam.errors import LamlamError
 from lamlam.text import Document
+from lamlam.text.files import read_documents
 
 LEAST_TITLES, LEAST_SHARE, MOST_WORDS = 3, 0.5, 3
 """In texts about how many things, and in what share of its contexts, examples have to use a name for a relation before
 it is taken over; and of how many words, so that it is no name for one thing only."""
+UNMARKED_EPOCHS = 2
+
+
+class Recipe(NamedTuple):
+    """How an annotator is trained; of `unmarked`, documents that nobody marked up, `most_unmarked` are drawn."""
+
+    epochs: int = 8
+    teachers: int = 4
+    unmarked: Path | None = None
+    most_unmarked: int = 40_000
+    held_out: int = 0
+    judged_by: int = 1
+    seed: int = 0
 
 
 def train_local(
@@ -29,63 +51,114 @@ def train_local(
     out: Path,
     *,
     encoder: Path | None = None,
-    epochs: int = 4,
-    frozen: int = 3,
-    held_out: int = 0,
-    judged_by: int = 1,
-    seed: int = 0,
+    recipe: Recipe | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Train on marked-up documents, and write the annotator as the folder `out`.
+    """Train on marked-up documents, and write the annotator as the folder `out`, on a GPU where there is one.
 
-    The documents are split by title in tenths: `held_out` is not looked at (it is to be measured with), `judged_by`
-    chooses the epoch and the threshold, the others are learnt from. Returns what was done, as JSON values.
+    Every file may have an annotator of its own; texts will be marked up in the manner of the first. The documents are
+    split by title in tenths: the tenth `held_out` is not looked at (it is to be measured with), `judged_by` chooses the
+    threshold, the others are learnt from. Returns what was done, as JSON values.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoTokenizer
 
-    documents = [document for path in paths for document in read_gold(path)]
-    others, _ = split_by_title(documents, held_out)
-    learn, judge = split_by_title(others, judged_by)
-    if not any(document.calls for document in learn) or not any(document.calls for document in judge):
-        raise LamlamError(f"{len(documents)} documents are too few to learn from and to choose a threshold by")
+    recipe = recipe or Recipe()
     source = encoder or _minilm()
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    tagger = SpanTagger(AutoModel.from_pretrained(source), frozen)
-    trained = train_tagger(tagger, tokenizer, learn, judge, epochs=epochs, seed=seed, tell=tell)
+    marked = [[one for one in read_gold(path) if tenth(one) != recipe.held_out] for path in paths]
+    learn, judge = _split(marked, recipe.judged_by)
+    if not any(one.calls for ones in learn for one in ones) or not any(one.calls for one in judge):
+        count = sum(map(len, marked))
+        raise LamlamError(f"{count} documents are too few to learn from and to choose a threshold by")
+    tokenizer, parser = AutoTokenizer.from_pretrained(source), load_parser()
+    examples = [one for style, ones in enumerate(learn) for one in prepare(ones, parser, tokenizer, style)]
+    by = list(prepare(judge, parser, tokenizer))
+    tagger = _trained(source, len(paths), examples, recipe, parser, tokenizer, tell)
+    f1, least = best_least(by, chances_of(tagger, by))
     tell("reading the sentences of the examples for the names of relations")
-    names = relation_names(learn)
-    settings = {"frozen": frozen, "bias": trained.bias, "encoder": trained.tagger.encoder.config.to_dict()}
+    names = relation_names([one for ones in learn for one in ones], parser)
+    settings = {"least": least, "styles": len(paths), "encoder": tagger.encoder.config.to_dict()}
     with write_beside(out) as folder:
         folder.mkdir()
         tokenizer.save_pretrained(folder)
-        save_file(
-            {name: weight.contiguous() for name, weight in trained.tagger.state_dict().items()},
-            folder / "tagger.safetensors",
-        )
+        weights = {name: weight.contiguous().cpu() for name, weight in tagger.state_dict().items()}
+        save_file(weights, folder / "tagger.safetensors")
         (folder / "annotator.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
         (folder / "relations.json").write_text(json.dumps(names, indent=1, sort_keys=True), encoding="utf-8")
     return {
-        "documents": len(learn),
-        "judged_by": len(judge),
-        "held_out_tenth": held_out,
-        "span_f1": trained.f1,
-        "bias": trained.bias,
+        "documents": len(examples),
+        "judged_by": len(by),
+        "span_f1": f1,
+        "least": least,
         "relation_names": len(names),
-        "epochs": trained.epochs,
-        "seed": seed,
+        **{name: str(value) if isinstance(value, Path) else value for name, value in recipe._asdict().items()},
     }
 
 
-def relation_names(documents: Iterable[Document]) -> dict[str, str]:
+def _split(marked: Sequence[Sequence[Document]], judged_by: int) -> tuple[list[list[Document]], list[Document]]:
+    """(what to learn from, file by file; the documents of the first file's tenth `judged_by`)."""
+    parts = [split_by_title(ones, judged_by) for ones in marked]
+    return [learn for learn, _ in parts], parts[0][1] if parts else []
+
+
+def _trained(
+    source: Path,
+    styles: int,
+    examples: Sequence[Example],
+    recipe: Recipe,
+    parser: Any,
+    tokenizer: Any,
+    tell: Callable[[str], None],
+) -> SpanTagger:
+    def learn(tagger: SpanTagger, seed: int) -> SpanTagger:
+        fit(tagger, examples, epochs=recipe.epochs, seed=seed, tell=tell)
+        return tagger
+
+    if recipe.unmarked is None:
+        return learn(new_tagger(source, styles, recipe.seed), recipe.seed)
+    documents = _sample(recipe.unmarked, recipe)
+    unmarked = list(prepare(documents, parser, tokenizer))
+    tell(f"{len(unmarked):,} documents that nobody marked up are parsed")
+    sums: list[np.ndarray] = []
+    windows = [window for one in unmarked for window in one.windows]
+    for number in range(recipe.teachers):
+        tell(f"teacher {number + 1} of {recipe.teachers}")
+        seed = recipe.seed + number
+        found = chances_in(learn(new_tagger(source, styles, seed), seed), windows)
+        sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
+    taught = iter((chances / recipe.teachers).astype(np.float16) for chances in sums)
+    pupils = [one._replace(targets=[next(taught) for _ in one.windows]) for one in unmarked]
+    tagger = new_tagger(source, styles, recipe.seed)
+    tell("learning from what the teachers take for values")
+    fit(tagger, pupils, epochs=UNMARKED_EPOCHS, seed=recipe.seed, tell=tell)
+    return learn(tagger, recipe.seed)
+
+
+def new_tagger(source: Path, styles: int, seed: int) -> SpanTagger:
+    """A tagger on the encoder in `source`, its new weights drawn by `seed`, on a GPU where there is one."""
+    from transformers import AutoModel
+
+    torch.manual_seed(seed)
+    tagger = SpanTagger(AutoModel.from_pretrained(source, add_pooling_layer=False), styles)
+    return tagger.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _sample(path: Path, recipe: Recipe) -> list[Document]:
+    """Documents drawn by the seed; none about a title that is held out, or that judges."""
+    kept = (recipe.held_out, recipe.judged_by)
+    documents = [one for one in read_documents(path) if tenth(one) not in kept]
+    random.Random(recipe.seed).shuffle(documents)
+    return documents[: recipe.most_unmarked]
+
+
+def relation_names(documents: Sequence[Document], parser: Any) -> dict[str, str]:
     """What examples call a relation, by the grammar of its context (`clauses.Said.key`)."""
     called: dict[str, dict[str, set[str | None]]] = defaultdict(lambda: defaultdict(set))
-    parser = load_parser()
-    for document in documents:
-        spans = [call.span for call in document.calls if call.span is not None]
-        relations = [call.lookup.relation for call in document.calls if call.span is not None]
-        for said, relation in zip(says(parser, document, spans), relations, strict=True):
+    for document, stretches in zip(documents, parse_all(parser, documents), strict=True):
+        calls = [call for call in document.calls if call.span is not None]
+        spans = [call.span for call in calls if call.span is not None]
+        for said, call in zip(says(document, stretches, spans), calls, strict=True):
             if said is not None:
-                called[said.key][relation].add(title_of(document))
+                called[said.key][call.lookup.relation].add(title_of(document))
     found = {}
     for key, names in called.items():
         times, name = max((len(titles), name) for name, titles in names.items())

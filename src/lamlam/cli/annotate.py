@@ -118,20 +118,25 @@ def correct(
         float, typer.Option(min=0, max=1, help="With --model: the share of the calls to drop, those it likes least.")
     ] = 0.1,
     most_per_100: Annotated[float, typer.Option(min=0, help="Calls that may stand in 100 words of a document.")] = 40.0,
+    least_per_100: Annotated[
+        float, typer.Option(min=0, help="Calls that 100 words should have; documents with fewer are left out.")
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Drop bad calls: empty, circular, vague, said before, with several values, too many, unlikely.
 
-    Counts what was dropped by reason, with examples.
+    IN is read twice: first to see which questions its documents answer with several values. Counts what was dropped by
+    reason, with examples.
 
     Example: `lamlam correct documents.parquet corrected.parquet --model checkpoint`
     """
     _check_ending(out)
-    from lamlam.annotate.correct import Corrections, correct_all
+    from lamlam.annotate.correct import Answers, Corrections, correct_all
 
+    answers = Answers(progress(read_documents(source), "reading"))
     corrections = Corrections()
     documents: Iterable[Document] = correct_all(
-        progress(read_documents(source), "correcting"), corrections, most_per_100
+        progress(read_documents(source), "correcting"), corrections, most_per_100, least_per_100, answers
     )
     if model is None:
         write_documents(documents, out)
@@ -140,10 +145,13 @@ def correct(
     dropped = dict(corrections.dropped.most_common())
     if as_json:
         result: dict[str, Any] = {"in": str(source), "out": str(out), "documents": corrections.documents}
+        result |= {"left_out": corrections.left_out}
         result |= {"kept": corrections.kept, "dropped": dropped, "examples": dict(corrections.examples)}
         emit_json(result)
         return
     say(f"{corrections.documents:,} documents, {corrections.kept:,} calls kept, from {source} to {out}")
+    if corrections.left_out:
+        say(f"{corrections.left_out:,} of the documents left out for having too few")
     say(f"{sum(dropped.values()):,} calls dropped")
     for reason, count in dropped.items():
         say(f"  {count:,}: {reason}")

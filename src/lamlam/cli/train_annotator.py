@@ -25,32 +25,44 @@ def train_annotator(
         Path | None,
         typer.Option(metavar="FOLDER", help="Another encoder than all-MiniLM-L6-v2, as transformers writes one."),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Times that all documents are learnt from.")] = 4,
-    frozen: Annotated[int, typer.Option(min=0, help="Lower layers of the encoder that stay as they are.")] = 3,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Times that all documents are learnt from.", show_default="8; LoRA: 10")
+    ] = None,
+    unmarked: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DOCS",
+            help="Documents that nobody marked up: several taggers are trained, and one more learns from what they "
+            "take for values there.",
+        ),
+    ] = None,
+    most_unmarked: Annotated[int, typer.Option(min=1, help="How many of them are drawn.")] = 40_000,
+    teachers: Annotated[int, typer.Option(min=1, help="With --unmarked: taggers that teach.")] = 4,
     held_out: Annotated[int, typer.Option(min=0, max=9, help="The tenth, by title, that is kept to measure with.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Draws the new weights and the order of the documents.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Train a local annotator on marked-up documents: a tagger of values with names for relations, or a causal model.
 
-    Example: `lamlam train-annotator marked.parquet more.json --out annotator`
+    Texts are marked up in the manner of the first file. On a GPU where there is one.
+
+    Example: `lamlam train-annotator marked.parquet more.json --unmarked raw.parquet --out annotator`
     """
     if base is not None:
         _tune(documents, out, base, epochs, held_out, seed, as_json)
         return
-    from lamlam.annotate.train_local import train_local
+    from lamlam.annotate.train_local import Recipe, train_local
 
-    result = train_local(
-        documents,
-        out,
-        encoder=encoder,
-        epochs=epochs,
-        frozen=frozen,
+    recipe = Recipe(
+        epochs=epochs or Recipe().epochs,
+        teachers=teachers,
+        unmarked=unmarked,
+        most_unmarked=most_unmarked,
         held_out=held_out,
         judged_by=(held_out + 1) % 10,
         seed=seed,
-        tell=lambda line: say(line, errors),
     )
+    result = train_local(documents, out, encoder=encoder, recipe=recipe, tell=lambda line: say(line, errors))
     if as_json:
         emit_json({"out": str(out), **result})
         return
@@ -58,12 +70,14 @@ def train_annotator(
     say(f"span F1 {result['span_f1']:.3f} on the {result['judged_by']:,} documents that chose the threshold")
 
 
-def _tune(documents: list[Path], out: Path, base: Path, epochs: int, held_out: int, seed: int, as_json: bool) -> None:
+def _tune(
+    documents: list[Path], out: Path, base: Path, epochs: int | None, held_out: int, seed: int, as_json: bool
+) -> None:
     from lamlam.annotate.gold import read_gold, split_by_title
-    from lamlam.annotate.lora import tune_lora
+    from lamlam.annotate.lora import EPOCHS, tune_lora
 
     learn, _ = split_by_title((document for path in documents for document in read_gold(path)), held_out)
-    result = tune_lora(base, learn, out, epochs=epochs, seed=seed, tell=lambda line: say(line, errors))
+    result = tune_lora(base, learn, out, epochs=epochs or EPOCHS, seed=seed, tell=lambda line: say(line, errors))
     if as_json:
         emit_json({"out": str(out), **result})
     else:
