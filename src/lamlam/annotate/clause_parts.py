@@ -62,7 +62,8 @@ def nominal_subject(verb: Token) -> Token | None:
         for child in verb.children:
             if child.dep_ in ("nsubj", "nsubjpass"):
                 if child.lower_ in ("who", "which", "that") and verb.dep_ == "relcl":
-                    return verb.head
+                    # "a club based in London that competes in …" is rarely about London.
+                    return None if verb.head.ent_type_ in ("GPE", "LOC") else verb.head
                 return child
         if verb.dep_ in ("conj", "xcomp", "advcl", "auxpass", "aux", "pcomp") and verb.head.pos_ in VERBS:
             verb = verb.head
@@ -161,13 +162,22 @@ def named(token: Token, names: Names) -> str | None:
     entity = next((found for found in token.doc.ents if found.start <= token.i < found.end), None)
     if entity is not None and entity.label_ in ("DATE", "CARDINAL", "ORDINAL", "NORP"):
         return None
-    found = token.doc[left + determiner : max(token.i + 1, entity.end if entity is not None else 0)]
+    if entity is None and left == token.i and not token.text.isupper():
+        return None  # a word that only looks like a name
+    end = max(token.i + 1, entity.end if entity is not None else 0)
+    # "Canadian company Blue Castle Games": the name begins after the last small word that joins no names.
+    start = max([left + determiner, *(word.i + 1 for word in token.doc[left:end] if _small(word))])
+    found = token.doc[start:end]
     text = found.text.removesuffix("'s").strip()
     if not re.match(r"[A-Z0-9]", text) or len(text.split()) > 8 or "," in text:
         return None
     if determiner and " " not in text:  # "the Shire", in a text about a shire; otherwise a noun that is no name
         return names.subject if text.lower() in names.subject.lower().split() else None
     return names.subject if names.means_subject(text) else text
+
+
+def _small(word: Token) -> bool:
+    return word.text.islower() and word.pos_ in ("NOUN", "ADJ", "VERB", "ADV")
 
 
 def noun_name(noun: Token) -> str:
@@ -200,11 +210,12 @@ def complement(verb: Token, value: Token) -> str:
     for child in verb.children:
         if (
             child.dep_ in ("prep", "agent")
-            and child.lower_ in ("to", "for", "as", "into", "from", "with")
+            and child.lower_ in ("to", "for", "as", "into", "from", "with", "on")
             and child.i < value.i
         ):
             target = next((inner for inner in child.children if inner.dep_ == "pobj"), None)
-            if target is not None and target is not value and not target.text[0].isdigit():
+            named_so = child.lower_ != "on" or (target is not None and target.pos_ == "PROPN")
+            if target is not None and target is not value and named_so and not target.text[0].isdigit():
                 words = [
                     token.text for token in target.subtree if token.i <= target.i and token.dep_ not in ("det", "poss")
                 ]

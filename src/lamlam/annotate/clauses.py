@@ -66,6 +66,8 @@ _RIDDLES = frozenset(
     {*("him", "her", "it", "them", "his", "its", "their", "himself", "herself", "itself", "themselves"), "who", "which"}
 )
 """Words that say nothing outside of their sentence."""
+_OF_NUMBERS = ("counted", "measure", "is", "what of")
+"""Rules that say of what there is a number."""
 _VAGUE_VALUES = frozenset(
     {
         *("state", "u.s. state", "us state", "county", "city", "town", "village", "country", "province", "region"),
@@ -110,23 +112,27 @@ def say(doc: Doc, span: Span, names: Names) -> Said | None:
     if tokens is None or not len(tokens):
         return None
     kind = kind_of(tokens)
-    if not is_whole(tokens):
+    # "Casino (1995)" is of the name before it, "(Korean: …)" of what follows.
+    aside = kind is Kind.YEAR and tokens.start > 0 and doc[tokens.start - 1].text == "("
+    aside |= tokens.end < len(doc) and doc[tokens.end].text == ":"
+    if aside or not is_whole(tokens) or names.means_subject(tokens.text):
         return None
     root = tokens.root
     first = _first_conjunct(root, tokens)
     for rule in _RULES:
         said = rule(first, tokens, kind, names)
         if said is not None:
-            return said if _sensible(said, tokens) else None
+            return said if _sensible(said, tokens, kind) else None
     return None
 
 
-def _sensible(said: Said, tokens: Tokens) -> bool:
+def _sensible(said: Said, tokens: Tokens, kind: Kind) -> bool:
     """Whether the question makes sense outside of its sentence, and the value answers it."""
     words = said.relation.lower().split()
     return not (
         _RIDDLES & set(words)
         or not 1 <= len(words) <= 6
+        or (kind is Kind.NUMBER and said.rule not in _OF_NUMBERS)
         or tokens.text.lower() in _VAGUE_VALUES
         or words == tokens.text.lower().split()
     )
@@ -158,10 +164,11 @@ def _counted(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | No
     if kind is not Kind.NUMBER or root.dep_ != "nummod" or root.head.pos_ not in ("NOUN", "PROPN"):
         return None
     noun = root.head
-    if noun.i in range(tokens.start, tokens.end) or (noun.dep_ == "pobj" and noun.head.lower_ not in ("with", "of")):
+    of_parts = noun.dep_ == "pobj" and noun.head.head.lemma_ in ("consist", "compose", "comprise", "contain")
+    if noun.i in range(tokens.start, tokens.end) or not (noun.dep_ in ("dobj", "attr") or of_parts):
         return None
     entity = governing_subject(noun, names)
-    if entity is None or noun.lemma_.lower() in _NOT_NOUNS:
+    if entity is None or noun.lemma_.lower() in _NOT_NOUNS or not noun.text.isalpha():
         return None
     words = [child.text for child in noun.lefts if child.dep_ in ("amod", "compound") and child.i > root.i]
     return Said(
@@ -269,6 +276,8 @@ def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | Non
     if entity is not None:
         if small in ("in", "at", "on") and kind is Kind.PLACE:
             return Said(entity, "Location", "what in", f"{noun.lemma_.lower()} {small} place")
+        if small == "from" and kind is Kind.PLACE:
+            return Said(entity, "Place of Origin", "what of", "noun from place")
         return Said(
             entity, title_case(f"{noun_name(noun)} {small}"), "what of", f"{noun.lemma_.lower()} {small} {kind.value}"
         )
@@ -314,7 +323,7 @@ def _attribute(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | 
     entity = named(subject, names)
     if entity is None:
         return None
-    if kind in (Kind.OTHER, Kind.NATIONALITY):
+    if kind in (Kind.OTHER, Kind.NATIONALITY) and not any(token.like_num for token in tokens):
         relation = "Nationality" if kind is Kind.NATIONALITY else "Occupation" if names.person else "Type"
         return Said(entity, relation, "what", f"{'person' if names.person else 'thing'} is")
     return None
@@ -347,7 +356,8 @@ def _place(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None
     if root.dep_ != "pobj" or root.pos_ != "PROPN" or root.head.lower_ not in ("in", "of"):
         return None
     noun = root.head.head
-    entity = subject_of(noun, names) if noun.pos_ in VERBS else what_it_is(noun, names)
+    lies = noun.pos_ in VERBS and noun.lemma_ in ("locate", "situate", "base", "lie", "headquarter")
+    entity = subject_of(noun, names) if lies else what_it_is(noun, names)
     if entity is None or names.person:
         return None
     relation = title_case(sort) if sort in _PLACES else "Location"
@@ -356,7 +366,9 @@ def _place(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None
 
 def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
     """Where no other rule holds: the verb above the value, with the preposition and the noun on the way to it."""
-    if kind is Kind.NUMBER:  # of what, only the noun beside it could tell
+    # Of what there is a number, or who comes from a country, only the noun beside it could tell; who does something
+    # himself has nothing done to him.
+    if kind in (Kind.NUMBER, Kind.NATIONALITY) or root.dep_ in ("nsubj", "nsubjpass", "appos"):
         return None
     path: list[Token] = []
     token = root

@@ -15,7 +15,9 @@ PLURAL = frozenset({"they", "their", "them"})
 
 _COPULA = re.compile(r"\b(?:is|was|are|were)\s+(?:an?|the|one of the)\s+([^.;:(]{2,160})")
 _STOP = re.compile(
-    r"\s+(?:by|in|of|from|that|which|who|whose|located|released|based|written|directed|and|for|on|with|at)\b"
+    r"\s+(?:by|in|of|from|that|which|who|whose|located|released|based|written|directed|published|developed|produced|created|founded|established"
+    r"|designed|built|made|starring|featuring|set|held|played|known|used|formed|recorded|performed|owned|operated|and|for"
+    r"|on|with|at)\b"
 )
 _LIFE = re.compile(r"\(?\b(?:[Bb]orn|née)\b|\(?\d{4}\)? ?[–-] ?(?:[^)]{0,40}\d{4})\)")
 _JOB = re.compile(
@@ -61,6 +63,11 @@ class Names:
             if longer is not None:
                 self.full.add(normalise(longer.group()))
                 self.spellings.add(longer.group())
+            # "Gerald Allen (born …) is" for the title "Jerry Allen"
+            called = re.match(rf"\s*((?:[A-Z][\w.'’-]*\s){{1,4}}{re.escape(words[-1])})\b", body)
+            if called is not None:
+                self.full.add(normalise(called.group(1)))
+                self.spellings.add(called.group(1))
             self.spellings.add(words[-1])
         elif "," in bare:
             self.short = {normalise(bare.split(",")[0])}

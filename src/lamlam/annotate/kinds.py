@@ -54,6 +54,7 @@ _LABELS = {
     "WORK_OF_ART": Kind.WORK,
     "EVENT": Kind.WORK,
     "PRODUCT": Kind.WORK,
+    "DATE": Kind.DATE,
 }
 
 
