@@ -66,7 +66,7 @@ _RIDDLES = frozenset(
     {*("him", "her", "it", "them", "his", "its", "their", "himself", "herself", "itself", "themselves"), "who", "which"}
 )
 """Words that say nothing outside of their sentence."""
-_OF_NUMBERS = ("counted", "measure", "is", "what of")
+_OF_NUMBERS = ("counted", "measure", "is", "what of", "sentence")
 """Rules that say of what there is a number."""
 _VAGUE_VALUES = frozenset(
     {
@@ -123,7 +123,8 @@ def say(doc: Doc, span: Span, names: Names) -> Said | None:
         said = rule(first, tokens, kind, names)
         if said is not None:
             return said if _sensible(said, tokens, kind) else None
-    return None
+    said = _in_sentence(first, tokens, kind, names)
+    return said if said is not None and _sensible(said, tokens, kind) else None
 
 
 def _sensible(said: Said, tokens: Tokens, kind: Kind) -> bool:
@@ -399,6 +400,22 @@ def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said
     if len(words.split()) < (2 if prepositions or kind.is_time else 1):
         return None
     return Said(entity, title_case(words), "nearest verb", f"~ {token.lemma_} {' '.join(nouns[:1])} {kind.value}")
+
+
+def _in_sentence(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """Where the clause is about nothing that has a name: the nearest words above the value, as said of the subject."""
+    words: list[str] = []
+    token = root
+    for _ in range(4):
+        if token.head is token or len(words) >= 2:
+            break
+        token = token.head
+        if negated(token):
+            return None
+        if token.pos_ in ("NOUN", "VERB") and token.i not in range(tokens.start, tokens.end):
+            words.insert(0, token.text)
+    unit = {Kind.OTHER: "", Kind.WORK: "title"}.get(kind, kind.value)
+    return Said(names.subject, title_case(" ".join([*words, unit])), "sentence", f"… {' '.join(words)} {kind.value}")
 
 
 _RULES = (*(_described, _counted, _place, _appositive, _object, _under_preposition, _attribute, _dated, _nearest_verb),)

@@ -20,8 +20,10 @@ from lamlam.annotate.tagger_training import chances_in
 from lamlam.errors import LamlamError
 from lamlam.text import Call, Document, Lookup, Span
 
-LEAST = {"nearest verb": 0.75, "counted": 0.5, "object": 0.4, "what": 0.4}
+LEAST = {"nearest verb": 0.35, "sentence": 0.5}
 """The chance that a value has to have where the rule of grammar is one that is often wrong."""
+CAREFUL = {"nearest verb": 1.0, "sentence": 1.0}
+"""The same where calls had better be true than many."""
 AT_ONCE = 64
 """Documents that are parsed and tagged together."""
 
@@ -38,14 +40,17 @@ class LocalAnnotator:
 
     A document without a title stays as it is: nothing tells what "it" is. `least` is the chance that a value has to
     have; `relations` are the names that examples give to contexts (`train_local.relation_names`); in any other, the
-    relation is made of the sentence's own words.
+    relation is made of the sentence's own words. `careful` leaves out what is said of a value too far up its sentence.
     """
 
-    def __init__(self, tagger: SpanTagger, tokenizer: Any, least: float, relations: Mapping[str, str]) -> None:
+    def __init__(
+        self, tagger: SpanTagger, tokenizer: Any, least: float, relations: Mapping[str, str], careful: bool = False
+    ) -> None:
         self._tagger = tagger
         self._tokenizer = tokenizer
         self._least = least
         self._relations = relations
+        self._by_rule = CAREFUL if careful else LEAST
         self._parser = load_parser()
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[Document]:
@@ -87,7 +92,7 @@ class LocalAnnotator:
                 yield Call(spans[i][0], Lookup(found.entity, relation, text[slice(*spans[i])]), spans[i])
 
     def _needed(self, said: Said | None) -> float:
-        return 1.0 if said is None else max(self._least, LEAST.get(said.rule, 0.0))
+        return 1.0 if said is None else max(self._least, self._by_rule.get(said.rule, 0.0))
 
 
 def _is_new(text: str, span: Span, taken: Iterable[Span]) -> bool:
@@ -96,7 +101,7 @@ def _is_new(text: str, span: Span, taken: Iterable[Span]) -> bool:
     return not any(span[0] < end and start < span[1] for start, end in taken) and (first is None or first[0] >= span[0])
 
 
-def load_annotator(folder: str | Path) -> LocalAnnotator:
+def load_annotator(folder: str | Path, careful: bool = False) -> LocalAnnotator:
     """The annotator that `train_local` wrote, on a GPU where there is one.
 
     Raises `LamlamError` where the folder does not hold one.
@@ -116,4 +121,4 @@ def load_annotator(folder: str | Path) -> LocalAnnotator:
         reason = " ".join(str(error).split())
         raise LamlamError(f"{folder}: no annotator that `lamlam train-annotator` wrote: {reason:.200}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return LocalAnnotator(tagger.to(device).eval(), tokenizer, settings["least"], relations)
+    return LocalAnnotator(tagger.to(device).eval(), tokenizer, settings["least"], relations, careful)

@@ -100,13 +100,17 @@ class SpanTagger(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores [batch, words, 1 + LONGEST]; next to nothing for values that would end after the window."""
+        return self.scores_and_states(batch)[0]
+
+    def scores_and_states(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The scores, and the encoder's states [batch, tokens, hidden]."""
         rows = torch.arange(len(batch.ids), device=batch.ids.device)[:, None]
         marks = nn.functional.pad(self.low(batch.marks), (0, 0, 1, 0))  # row 0: no word
         inputs = self.encoder.embeddings.word_embeddings(batch.ids) + marks[rows, batch.word_of]
         inputs = inputs + self.styles(batch.style)[:, None]
         states = self.encoder(inputs_embeds=inputs, attention_mask=batch.real.long()).last_hidden_state
         words = self.dropout(states[rows, batch.firsts] + self.high(batch.marks))
-        return torch.cat([self.none(words), self._of_lengths(words, batch.lengths)], -1)
+        return torch.cat([self.none(words), self._of_lengths(words, batch.lengths)], -1), states
 
     def _of_lengths(self, words: Tensor, lengths: Tensor) -> Tensor:
         """Scores of the values of 1 to LONGEST words that start at each word."""

@@ -35,6 +35,10 @@ class Example(NamedTuple):
     targets: list[np.ndarray]
     style: int = 0
 
+    def items(self) -> list[tuple[Window, np.ndarray, int]]:
+        """(window, targets, style) of each window."""
+        return [(window, target, self.style) for window, target in zip(self.windows, self.targets, strict=True)]
+
 
 def prepare(documents: Sequence[Document], parser: Any, tokenizer: Any, style: int = 0) -> Iterator[Example]:
     """Examples of documents, whose calls are what there is to learn; documents without words are left out."""
@@ -88,11 +92,9 @@ def fit(
     device = next(tagger.parameters()).device
     torch.manual_seed(seed)
     order = random.Random(seed)
-    items = [
-        (window, target, one.style) for one in examples for window, target in zip(one.windows, one.targets, strict=True)
-    ]
-    plan = [batch for _ in range(epochs) for batch in _batches([len(item[0].ids) for item in items], tokens, order)]
-    optimizer = torch.optim.AdamW(_groups(tagger, rate), weight_decay=0.01, fused=device.type == "cuda")
+    items = [item for one in examples for item in one.items()]
+    plan = [batch for _ in range(epochs) for batch in batches_of([len(item[0].ids) for item in items], tokens, order)]
+    optimizer = torch.optim.AdamW(groups_of(tagger, rate), weight_decay=0.01, fused=device.type == "cuda")
     warm = max(1, len(plan) // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, max(0.0, 1 - step / len(plan)))
@@ -122,9 +124,9 @@ def chances_in(tagger: SpanTagger, windows: Sequence[Window], style: int = 0, to
     found: list[np.ndarray] = [np.zeros(0)] * len(windows)
     tagger.eval()
     with torch.inference_mode():
-        for batch in _batches([len(window.ids) for window in windows], tokens):
+        for batch in batches_of([len(window.ids) for window in windows], tokens):
             some = [windows[i] for i in batch]
-            with _autocast(device):
+            with autocast(device):
                 scores = tagger(collate(some, style).to(device))
             chances = scores.float().softmax(-1).cpu().numpy()
             for i, row in zip(batch, chances, strict=True):
@@ -154,24 +156,29 @@ def best_least(examples: Sequence[Example], chances: Sequence[np.ndarray]) -> tu
 
 
 def _loss(tagger: SpanTagger, items: Sequence[tuple[Window, np.ndarray, int]], device: torch.device) -> Tensor:
-    batch = collate([window for window, _, _ in items])
-    style = torch.tensor([style for _, _, style in items])
-    wanted = torch.zeros(*batch.firsts.shape, 1 + LONGEST)
-    for row, (_, target, _) in enumerate(items):
+    batch = collate([window for window, _, _ in items])._replace(style=torch.tensor([style for _, _, style in items]))
+    with autocast(device):
+        scores = tagger(batch.to(device))
+    return span_loss(scores, [target for _, target, _ in items])
+
+
+def span_loss(scores: Tensor, targets: Sequence[np.ndarray]) -> Tensor:
+    """The mean loss (nats) over the words of which something is to be learnt; `scores` [batch, words, 1 + LONGEST]."""
+    wanted = torch.zeros(scores.shape)
+    for row, target in enumerate(targets):
         wanted[row, : len(target)] = torch.from_numpy(target.astype(np.float32))
-    wanted = wanted.to(device)
-    with _autocast(device):
-        scores = tagger(batch._replace(style=style).to(device))
+    wanted = wanted.to(scores.device)
     of_words = -(wanted * scores.float().log_softmax(-1)).sum(-1)
     mean: Tensor = of_words.sum() / wanted.sum().clamp(min=1)
     return mean
 
 
-def _autocast(device: torch.device) -> torch.autocast:
+def autocast(device: torch.device) -> torch.autocast:
+    """Products in bfloat16 on a GPU."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
-def _groups(tagger: SpanTagger, rate: float) -> list[dict[str, Any]]:
+def groups_of(tagger: SpanTagger, rate: float) -> list[dict[str, Any]]:
     """The weights that are tuned, each with its rate."""
     layers = tagger.encoder.config.num_hidden_layers
     groups = []
@@ -187,7 +194,7 @@ def _groups(tagger: SpanTagger, rate: float) -> list[dict[str, Any]]:
     return groups
 
 
-def _batches(lengths: Sequence[int], tokens: int, order: random.Random | None = None) -> Iterable[list[int]]:
+def batches_of(lengths: Sequence[int], tokens: int, order: random.Random | None = None) -> Iterable[list[int]]:
     """Numbers of windows in batches of at most `tokens`, padding included; shuffled where `order` is given."""
     numbers = list(range(len(lengths)))
     if order is not None:

@@ -1,8 +1,7 @@
 """Training the local annotator: the tagger of spans, and what the examples call a relation in such a context.
 
-Marked-up documents are few, so several taggers are trained on them that differ in their seeds; what they take, on
-average, for values in documents that nobody marked up is what one tagger more learns from, before it learns from the
-marked-up ones. It is kept: one tagger's cost, and nearly the judgement of all of them.
+Marked-up documents are few. `weak` ones, which rules and tables of facts marked up, are many: the tagger is trained on
+them first (`pretraining`), then on the examples.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from lamlam.annotate.gold import read_gold, split_by_title, tenth
 from lamlam.annotate.parse import load_parser, parse_all, says
+from lamlam.annotate.pretraining import pretrain
 from lamlam.annotate.subject import title_of
 from lamlam.annotate.tagger import SpanTagger
-from lamlam.annotate.tagger_training import Example, best_least, chances_in, chances_of, fit, prepare
+from lamlam.annotate.tagger_training import best_least, chances_of, fit, prepare
 from lamlam.atomic import write_beside
 from lamlam.errors import LamlamError
 from lamlam.text import Document
@@ -31,16 +30,15 @@ from lamlam.text.files import read_documents
 LEAST_TITLES, LEAST_SHARE, MOST_WORDS = 3, 0.5, 3
 """In texts about how many things, and in what share of its contexts, examples have to use a name for a relation before
 it is taken over; and of how many words, so that it is no name for one thing only."""
-UNMARKED_EPOCHS = 2
 
 
 class Recipe(NamedTuple):
-    """How an annotator is trained; of `unmarked`, documents that nobody marked up, `most_unmarked` are drawn."""
+    """How an annotator is trained; of `weak`, documents that rules and facts marked up, `most_weak` are drawn."""
 
     epochs: int = 8
-    teachers: int = 4
-    unmarked: Path | None = None
-    most_unmarked: int = 40_000
+    weak: Path | None = None
+    most_weak: int = 40_000
+    weak_epochs: int = 2
     held_out: int = 0
     judged_by: int = 1
     seed: int = 0
@@ -72,7 +70,12 @@ def train_local(
     tokenizer, parser = AutoTokenizer.from_pretrained(source), load_parser()
     examples = [one for style, ones in enumerate(learn) for one in prepare(ones, parser, tokenizer, style)]
     by = list(prepare(judge, parser, tokenizer))
-    tagger = _trained(source, len(paths), examples, recipe, parser, tokenizer, tell)
+    tagger = new_tagger(source, len(paths), recipe.seed)
+    if recipe.weak is not None:
+        weak = list(prepare(_sample(recipe.weak, recipe), parser, tokenizer))
+        tell(f"{len(weak):,} weakly marked documents are parsed")
+        pretrain(tagger, weak, tokenizer.mask_token_id, epochs=recipe.weak_epochs, seed=recipe.seed, tell=tell)
+    fit(tagger, examples, epochs=recipe.epochs, seed=recipe.seed, tell=tell)
     f1, least = best_least(by, chances_of(tagger, by))
     tell("reading the sentences of the examples for the names of relations")
     names = relation_names([one for ones in learn for one in ones], parser)
@@ -100,39 +103,6 @@ def _split(marked: Sequence[Sequence[Document]], judged_by: int) -> tuple[list[l
     return [learn for learn, _ in parts], parts[0][1] if parts else []
 
 
-def _trained(
-    source: Path,
-    styles: int,
-    examples: Sequence[Example],
-    recipe: Recipe,
-    parser: Any,
-    tokenizer: Any,
-    tell: Callable[[str], None],
-) -> SpanTagger:
-    def learn(tagger: SpanTagger, seed: int) -> SpanTagger:
-        fit(tagger, examples, epochs=recipe.epochs, seed=seed, tell=tell)
-        return tagger
-
-    if recipe.unmarked is None:
-        return learn(new_tagger(source, styles, recipe.seed), recipe.seed)
-    documents = _sample(recipe.unmarked, recipe)
-    unmarked = list(prepare(documents, parser, tokenizer))
-    tell(f"{len(unmarked):,} documents that nobody marked up are parsed")
-    sums: list[np.ndarray] = []
-    windows = [window for one in unmarked for window in one.windows]
-    for number in range(recipe.teachers):
-        tell(f"teacher {number + 1} of {recipe.teachers}")
-        seed = recipe.seed + number
-        found = chances_in(learn(new_tagger(source, styles, seed), seed), windows)
-        sums = [a + b for a, b in zip(sums, found, strict=True)] if sums else found
-    taught = iter((chances / recipe.teachers).astype(np.float16) for chances in sums)
-    pupils = [one._replace(targets=[next(taught) for _ in one.windows]) for one in unmarked]
-    tagger = new_tagger(source, styles, recipe.seed)
-    tell("learning from what the teachers take for values")
-    fit(tagger, pupils, epochs=UNMARKED_EPOCHS, seed=recipe.seed, tell=tell)
-    return learn(tagger, recipe.seed)
-
-
 def new_tagger(source: Path, styles: int, seed: int) -> SpanTagger:
     """A tagger on the encoder in `source`, its new weights drawn by `seed`, on a GPU where there is one."""
     from transformers import AutoModel
@@ -143,11 +113,10 @@ def new_tagger(source: Path, styles: int, seed: int) -> SpanTagger:
 
 
 def _sample(path: Path, recipe: Recipe) -> list[Document]:
-    """Documents drawn by the seed; none about a title that is held out, or that judges."""
-    kept = (recipe.held_out, recipe.judged_by)
-    documents = [one for one in read_documents(path) if tenth(one) not in kept]
+    """Documents drawn by the seed; none about a title that is held out."""
+    documents = [one for one in read_documents(path) if tenth(one) != recipe.held_out]
     random.Random(recipe.seed).shuffle(documents)
-    return documents[: recipe.most_unmarked]
+    return documents[: recipe.most_weak]
 
 
 def relation_names(documents: Sequence[Document], parser: Any) -> dict[str, str]:

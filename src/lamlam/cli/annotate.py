@@ -61,6 +61,9 @@ def annotate(
     model: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="For model: what `lamlam train-annotator` wrote.")
     ] = None,
+    careful: Annotated[
+        bool, typer.Option("--careful", help="For model: fewer calls, and more of them true.", show_default=False)
+    ] = False,
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="For llm: the endpoint, such as http://localhost:8000/v1.")
     ] = None,
@@ -86,7 +89,7 @@ def annotate(
     Example: `lamlam annotate articles.parquet documents.parquet --with patterns --with align --facts facts.csv`
     """
     _check_ending(out)
-    settings = Settings(facts or [], rules, model, endpoint, llm, prompt, at_once, per_minute, price)
+    settings = Settings(facts or [], rules, model, careful, endpoint, llm, prompt, at_once, per_minute, price)
     counts = {"documents": 0, "annotated": 0, "calls": 0}
     with built([str(one) for one in annotators], settings, out) as chain:
         documents = progress(islice(read_documents(source), limit), "annotating", limit)

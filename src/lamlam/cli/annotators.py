@@ -19,6 +19,7 @@ class Settings:
     facts: Sequence[Path]
     rules: Path | None = None
     model: Path | None = None
+    careful: bool = False
     endpoint: str | None = None
     llm: str | None = None
     prompt: Path | None = None
@@ -75,7 +76,7 @@ def _one(name: str, settings: Settings, out: Path, chain: Chain, stack: ExitStac
                 return CopyingAnnotator.load(settings.model)
             from lamlam.annotate.local import load_annotator
 
-            return load_annotator(settings.model)
+            return load_annotator(settings.model, settings.careful)
         case _:
             if settings.endpoint is None or settings.llm is None:
                 raise LamlamError("--with llm needs --endpoint URL and --llm NAME, the model's name there")

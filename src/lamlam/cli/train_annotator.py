@@ -28,16 +28,14 @@ def train_annotator(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Times that all documents are learnt from.", show_default="8; LoRA: 10")
     ] = None,
-    unmarked: Annotated[
+    weak: Annotated[
         Path | None,
         typer.Option(
             metavar="DOCS",
-            help="Documents that nobody marked up: several taggers are trained, and one more learns from what they "
-            "take for values there.",
+            help="Many documents that `lamlam annotate --with patterns --with align` marked up, to learn from first.",
         ),
     ] = None,
-    most_unmarked: Annotated[int, typer.Option(min=1, help="How many of them are drawn.")] = 40_000,
-    teachers: Annotated[int, typer.Option(min=1, help="With --unmarked: taggers that teach.")] = 4,
+    most_weak: Annotated[int, typer.Option(min=1, help="How many of them are drawn.")] = 40_000,
     held_out: Annotated[int, typer.Option(min=0, max=9, help="The tenth, by title, that is kept to measure with.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Draws the new weights and the order of the documents.")] = 0,
     as_json: Json = False,
@@ -46,7 +44,7 @@ def train_annotator(
 
     Texts are marked up in the manner of the first file. On a GPU where there is one.
 
-    Example: `lamlam train-annotator marked.parquet more.json --unmarked raw.parquet --out annotator`
+    Example: `lamlam train-annotator marked.parquet more.json --weak weak.parquet --out annotator`
     """
     if base is not None:
         _tune(documents, out, base, epochs, held_out, seed, as_json)
@@ -55,9 +53,8 @@ def train_annotator(
 
     recipe = Recipe(
         epochs=epochs or Recipe().epochs,
-        teachers=teachers,
-        unmarked=unmarked,
-        most_unmarked=most_unmarked,
+        weak=weak,
+        most_weak=most_weak,
         held_out=held_out,
         judged_by=(held_out + 1) % 10,
         seed=seed,
