@@ -92,7 +92,7 @@ def slow_mention(text: str, value: str) -> int:
     return -1
 
 
-@given(texts, st.lists(st.builds(Fact, names, st.just("R"), names), max_size=8), st.none() | names)
+@given(texts, st.lists(st.builds(Fact, names, st.just("Birth"), names), max_size=8), st.none() | names)
 def test_every_call_is_the_first_mention_of_a_fact_after_its_subject(text, facts, title):
     (document,) = Aligner(facts).annotate([Document("d", text, (), {} if title is None else {"title": title})])
     assert document.text == text
@@ -117,6 +117,11 @@ def test_every_call_is_the_first_mention_of_a_fact_after_its_subject(text, facts
             if fact.entity == subject and fact.value.strip() and fact.entity.strip()
             if known >= 0 and slow_mention(text, fact.value) >= known + len(subject)
             if fact.value.casefold() not in subject.casefold()
+            # "University" is no value in "University College"
+            if not (
+                fact.value[0].isupper()
+                and re.match(r" [A-Z]\w", text[slow_mention(text, fact.value) + len(fact.value) :])
+            )
         ]
         if may:
             assert min(may)[2] in [call.lookup.value for call in document.calls]

@@ -13,6 +13,7 @@ of its own row, not of every place where the text says the value.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import chain
@@ -64,9 +65,21 @@ VAGUE_RELATIONS = frozenset(
             "day",
         ),
         *("week", "code", "comments", "description", "details", "instance of", "has part", "different from", "subject"),
+        "status",
     ]
 )
 """Relations of tables, normalised, that mean nothing without their row, or nearly everything."""
+
+
+_BARE = re.compile(r"\d{1,4}(?:st|nd|rd|th)?")
+_SAYS_WHEN = re.compile(
+    r"date|born|birth|died|death|found|establish|inception|open|releas|form|launch|built|complet|publi|premier|debut",
+    re.IGNORECASE,
+)
+"""A year or a small number stands in many a text by chance: only a relation that says when is taken at its word."""
+
+
+_NAME_GOES_ON = re.compile(r" [A-Z]\w")
 
 
 class Subject(NamedTuple):
@@ -86,7 +99,7 @@ class Aligner:
     def __init__(self, facts: Iterable[Fact], aliases: Iterable[tuple[str, str]] = ()) -> None:
         self._facts: dict[str, dict[str, str]] = {}  # entity -> value -> relation
         for fact in facts:
-            if fact.entity.strip() and fact.value.strip() and normalise(fact.relation) not in VAGUE_RELATIONS:
+            if fact.entity.strip() and fact.value.strip() and _tells(fact):
                 self._facts.setdefault(fact.entity, {}).setdefault(fact.value, fact.relation)
         self._longest_name = max(map(len, self._facts), default=0)
         self._folded: dict[str, str] = {}
@@ -173,6 +186,13 @@ class Aligner:
         return None
 
 
+def _tells(fact: Fact) -> bool:
+    """Whether the fact says something wherever its value is mentioned."""
+    if normalise(fact.relation) in VAGUE_RELATIONS:
+        return False
+    return _BARE.fullmatch(fact.value) is None or _SAYS_WHEN.search(fact.relation) is not None
+
+
 def new_calls(document: Document, subject: Subject, relations: Mapping[str, str]) -> list[Call]:
     """Calls for the values (with their relations) of the subject, none of whose mentions overlap, in no order.
 
@@ -187,6 +207,7 @@ def new_calls(document: Document, subject: Subject, relations: Mapping[str, str]
         and (span := _first_spelling(document.text, value)) is not None
         and span[0] >= subject.span[1]
         and document.text[slice(*span)] not in known
+        and not _goes_on(document.text, span)
     ]
     mentions.sort(key=lambda mention: (mention[1][0] - mention[1][1], mention[1][0]))
     taken = [call.span for call in document.calls if call.span is not None]
@@ -197,6 +218,11 @@ def new_calls(document: Document, subject: Subject, relations: Mapping[str, str]
             lookup = Lookup(subject.entity, relations[value], document.text[slice(*span)])
             calls.append(Call(span[0], lookup, span))
     return calls
+
+
+def _goes_on(text: str, span: Span) -> bool:
+    """Whether the name goes on after the value: "International" is no value in "International Federation"."""
+    return text[span[0]].isupper() and _NAME_GOES_ON.match(text, span[1]) is not None
 
 
 def _first_spelling(text: str, value: str) -> Span | None:

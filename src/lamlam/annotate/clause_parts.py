@@ -214,7 +214,9 @@ def complement(verb: Token, value: Token) -> str:
             and child.i < value.i
         ):
             target = next((inner for inner in child.children if inner.dep_ == "pobj"), None)
-            named_so = child.lower_ != "on" or (target is not None and target.pos_ == "PROPN")
+            named_so = child.lower_ != "on" or (
+                target is not None and target.pos_ == "PROPN" and target.ent_type_ != "DATE"
+            )
             if target is not None and target is not value and named_so and not target.text[0].isdigit():
                 words = [
                     token.text for token in target.subtree if token.i <= target.i and token.dep_ not in ("det", "poss")

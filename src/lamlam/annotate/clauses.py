@@ -8,6 +8,7 @@ there is no answer: a call that asks about "the former" is worse than none.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamlam.annotate.clause_parts import (
@@ -63,9 +64,42 @@ _NOT_NOUNS = frozenset(
 """What "has 25 …" counts, but which does not say of what there are 25."""
 
 _RIDDLES = frozenset(
-    {*("him", "her", "it", "them", "his", "its", "their", "himself", "herself", "itself", "themselves"), "who", "which"}
+    {
+        *("him", "her", "it", "them", "his", "its", "their", "himself", "herself", "itself", "themselves"),
+        "who",
+        "whom",
+        "which",
+        "#",
+    }
 )
 """Words that say nothing outside of their sentence."""
+_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
+_EMPTY_VERBS = frozenset(
+    {
+        *("decide", "begin", "start", "come", "go", "spend", "play", "continue", "make", "take", "get", "see", "say"),
+        *(
+            "find",
+            "know",
+            "name",
+            "call",
+            "use",
+            "give",
+            "add",
+            "try",
+            "want",
+            "remain",
+            "become",
+            "announce",
+            "bestow",
+        ),
+        *("award", "present"),
+    }
+)
+"""Verbs that say too little for "Year Decided" to be a question."""
+_LOOSE = frozenset(
+    {"during", "without", "despite", "like", "than", "over", "about", "after", "before", "among", "under"}
+)
+"""Prepositions under which a name stands beside what is said, not in it."""
 _OF_NUMBERS = ("counted", "measure", "is", "what of", "sentence")
 """Rules that say of what there is a number."""
 _VAGUE_VALUES = frozenset(
@@ -136,6 +170,7 @@ def _sensible(said: Said, tokens: Tokens, kind: Kind) -> bool:
         or (kind is Kind.NUMBER and said.rule not in _OF_NUMBERS)
         or tokens.text.lower() in _VAGUE_VALUES
         or words == tokens.text.lower().split()
+        or _ORDINAL.fullmatch(tokens.text) is not None
     )
 
 
@@ -150,6 +185,8 @@ def _described(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | 
     if entity is None:
         return None
     if kind is Kind.NATIONALITY:
+        if names.person and entity != names.subject:
+            return None
         relation = (
             "Nationality" if names.person else "Country of Origin" if noun.lemma_.lower() in _WORKS else "Country"
         )
@@ -234,10 +271,14 @@ def _under_verb(verb: Token, small: str, root: Token, kind: Kind, names: Names) 
         what = complement(verb, root)
         if verb.lemma_ in _LIGHT and not what:
             return None
+        if verb.lemma_ in _EMPTY_VERBS and not what:
+            return None
         start = {"from": "start", "since": "start", "until": "end", "till": "end", "to": "end"}.get(small, "")
         unit = "year" if kind is Kind.YEAR else "date"
         relation = f"{start} {unit} {phrase} {what}"
         return Said(entity, title_case(relation), "when", f"{verb.lemma_} {what and '+'} {start} time")
+    if small in _LOOSE and not kind.is_time:
+        return None
     what = complement(verb, root) if verb.lemma_ in _LIGHT or object_of(verb) is not None else ""
     if not phrase and not what and small in ("in", "at"):
         return Said(entity, "Location", "where", f"be {small} {kind.value}") if kind is Kind.PLACE else None
@@ -273,6 +314,8 @@ def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | Non
             return _under_verb(outer.head, outer.lower_, noun, Kind.PLACE, names)
         if outer.head.pos_ == "NOUN" and outer.head is not noun:
             return _under_noun(outer.head, outer.lower_, Kind.PLACE, names)
+    if small in _LOOSE:
+        return None
     entity = what_it_is(noun, names)
     if entity is not None:
         if small in ("in", "at", "on") and kind is Kind.PLACE:

@@ -50,6 +50,7 @@ class Names:
         evidence += 3 * (_LIFE.search(start[:250]) is not None)
         evidence += 2 * any(_JOB.search(noun) is not None for noun in self.nouns)
         evidence += len(words) > 1
+        evidence -= 3 * ("of" in words)  # "Prime Minister of Australia"; "Anne of Cleves" has life dates
         self.person = like_a_person and evidence >= 2
         if self.person:  # "the daughter" is somebody else
             self.nouns = frozenset()

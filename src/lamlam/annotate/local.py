@@ -22,8 +22,13 @@ from lamlam.text import Call, Document, Lookup, Span
 
 LEAST = {"nearest verb": 0.35, "sentence": 0.5}
 """The chance that a value has to have where the rule of grammar is one that is often wrong."""
-CAREFUL = {"nearest verb": 1.0, "sentence": 1.0}
-"""The same where calls had better be true than many."""
+CAREFUL = {
+    **dict.fromkeys(("described", "place", "what in", "measure", "is", "when", "what", "counted"), 0.15),
+    **dict.fromkeys(("preposition", "what of", "object", "appositive"), 0.2),
+    **dict.fromkeys(("object of", "of it", "when, of it", "within", "adjective"), 0.4),
+    **{"nearest verb": 1.0, "sentence": 1.0},
+}
+"""The same where calls had better be true than many; less is asked of a value where the grammar is rarely misread."""
 AT_ONCE = 64
 """Documents that are parsed and tagged together."""
 
@@ -77,7 +82,7 @@ class LocalAnnotator:
 
     def _calls(self, read: _Read, chances: np.ndarray) -> Iterator[Call]:
         text = read.document.text
-        candidates = candidates_in(chances, self._least)
+        candidates = candidates_in(chances, min(self._least, *self._by_rule.values()))
         spans = [(read.words[one.first][0], read.words[one.end - 1][1]) for one in candidates]
         said = says(read.document, read.stretches, spans)
         taken = [call.span for call in read.document.calls if call.span is not None]
@@ -88,11 +93,14 @@ class LocalAnnotator:
         for i in without_overlaps(candidates, gains):
             found = said[i]
             if found is not None:
+                value = text[slice(*spans[i])]
                 relation = self._relations.get(found.key, found.relation)
-                yield Call(spans[i][0], Lookup(found.entity, relation, text[slice(*spans[i])]), spans[i])
+                if relation.endswith(" Year") and not value.isdigit():  # "Birth Year" is not the 6th of May 1979
+                    relation = relation.removesuffix("Year") + "Date"
+                yield Call(spans[i][0], Lookup(found.entity, relation, value), spans[i])
 
     def _needed(self, said: Said | None) -> float:
-        return 1.0 if said is None else max(self._least, self._by_rule.get(said.rule, 0.0))
+        return 1.0 if said is None else self._by_rule.get(said.rule, self._least)
 
 
 def _is_new(text: str, span: Span, taken: Iterable[Span]) -> bool:

@@ -27,9 +27,12 @@ from lamlam.errors import LamlamError
 from lamlam.text import Document
 from lamlam.text.files import read_documents
 
-LEAST_TITLES, LEAST_SHARE, MOST_WORDS = 3, 0.5, 3
+LEAST_TITLES, LEAST_SHARE, MOST_WORDS = 3, 0.6, 3
 """In texts about how many things, and in what share of its contexts, examples have to use a name for a relation before
 it is taken over; and of how many words, so that it is no name for one thing only."""
+
+UNNAMED = ("sentence", "nearest verb", "what in", "place")
+"""Rules whose relations stay what they are: guesses, and places, which say themselves of what sort they are."""
 
 
 class Recipe(NamedTuple):
@@ -126,7 +129,7 @@ def relation_names(documents: Sequence[Document], parser: Any) -> dict[str, str]
         calls = [call for call in document.calls if call.span is not None]
         spans = [call.span for call in calls if call.span is not None]
         for said, call in zip(says(document, stretches, spans), calls, strict=True):
-            if said is not None:
+            if said is not None and said.rule not in UNNAMED:
                 called[said.key][call.lookup.relation].add(title_of(document))
     found = {}
     for key, names in called.items():
