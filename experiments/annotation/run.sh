@@ -17,6 +17,6 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 [ -d "$out/shards" ] || "$lamlam" shards split "$leads" "$out/shards" --each "${EACH:-5000}"
 time "$lamlam" shards run "$out/shards" "$out/annotated" --workers "${WORKERS:-2}" -- annotate \
     --with patterns --with align --facts "$data/facts/wikidata.parquet" --facts "$data/facts/tables.parquet" \
-    --with model --model "$annotator"
+    --with model --careful --model "$annotator"
 "$lamlam" correct "$out/annotated" "$out/intros.parquet"
 "${PYTHON:-.venv/bin/python}" experiments/annotation/density.py "$out/intros.parquet"

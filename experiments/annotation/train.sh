@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# Trains the small local annotator on the peer's marked-up documents, and measures everything together (rules, facts, the
-# annotator) on the tenth that it did not see.
+# Trains the small local annotator: on leads that rules and facts marked up, then on the peer's marked-up documents.
+# Measures everything together (rules, facts, the annotator) on the tenth that it did not see.
 #
-#   experiments/annotation/train.sh [DATA] [OUT]      minutes on a GPU, many hours without one
-#   UNMARKED=200 EPOCHS=1 TEACHERS=1 experiments/annotation/train.sh      to see that all of it runs
+#   experiments/annotation/train.sh [DATA] [OUT]      minutes on a GPU, a day without one
+#   WEAK=200 EPOCHS=1 experiments/annotation/train.sh      to see that all of it runs
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 data=$(realpath "${1:-../shared/data}")
 out=${2:-runs/annotation}
 lamlam=${LAMLAM:-.venv/bin/lamlam}
+facts=(--facts "$data/facts/wikidata.parquet" --facts "$data/facts/tables.parquet")
 mkdir -p "$out"
 
+[ -f "$out/weak.parquet" ] || "$lamlam" annotate "$data/wikipedia/intros.parquet" "$out/weak.parquet" \
+    --with patterns --with align "${facts[@]}" ${WEAK:+--limit "$WEAK"}
 "$lamlam" train-annotator "$data"/official/dwiki-eval1k*.json "$data"/official/squad-train1k*.json \
-    --out "$out/annotator" --epochs "${EPOCHS:-8}" --teachers "${TEACHERS:-4}" \
-    --unmarked "$data/wikipedia/intros.parquet" --most-unmarked "${UNMARKED:-42000}"
+    --out "$out/annotator" --weak "$out/weak.parquet" --most-weak 40000 --epochs "${EPOCHS:-8}"
 "${PYTHON:-.venv/bin/python}" experiments/annotation/held_out.py "$data" "$out"
 for part in wikipedia squad; do
     "$lamlam" annotate "$out/raw-$part.parquet" "$out/marked-$part.parquet" \
-        --with patterns --with align --facts "$data/facts/wikidata.parquet" --facts "$data/facts/tables.parquet" \
-        --with model --model "$out/annotator"
+        --with patterns --with align "${facts[@]}" --with model --model "$out/annotator"
     "$lamlam" eval annotation "$out/gold-$part.parquet" "$out/marked-$part.parquet" --page "$out/$part.html"
 done

@@ -80,6 +80,8 @@ _SAYS_WHEN = re.compile(
 
 
 _NAME_GOES_ON = re.compile(r" [A-Z]\w")
+_NAME_BEFORE = re.compile(r"[a-z,] (?:[A-Z][\w'’-]+ )+$")
+_DAY = re.compile(r"(?:January|February|March|April|May|June|July|August|September|October|November|December) $")
 
 
 class Subject(NamedTuple):
@@ -221,8 +223,11 @@ def new_calls(document: Document, subject: Subject, relations: Mapping[str, str]
 
 
 def _goes_on(text: str, span: Span) -> bool:
-    """Whether the name goes on after the value: "International" is no value in "International Federation"."""
-    return text[span[0]].isupper() and _NAME_GOES_ON.match(text, span[1]) is not None
+    """Whether the text says more than the value: "International Federation", "Sony Music Colombia", "17 May 1768"."""
+    value, before = text[slice(*span)], text[max(0, span[0] - 30) : span[0]]
+    if _BARE.fullmatch(value):
+        return _DAY.search(before) is not None
+    return value[0].isupper() and (_NAME_GOES_ON.match(text, span[1]) or _NAME_BEFORE.search(before)) is not None
 
 
 def _first_spelling(text: str, value: str) -> Span | None:

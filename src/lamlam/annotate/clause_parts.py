@@ -70,7 +70,7 @@ def nominal_subject(verb: Token) -> Token | None:
         elif verb.dep_ == "pcomp" and verb.head.pos_ == "ADP" and verb.head.head.pos_ in VERBS:
             verb = verb.head.head
         elif verb.dep_ == "acl":
-            return verb.head
+            return None if verb.head.ent_type_ in ("GPE", "LOC") and verb.head.dep_ == "pobj" else verb.head
         else:
             return None
         seen += 1
@@ -168,6 +168,8 @@ def named(token: Token, names: Names) -> str | None:
     # "Canadian company Blue Castle Games": the name begins after the last small word that joins no names.
     start = max([left + determiner, *(word.i + 1 for word in token.doc[left:end] if _small(word))])
     found = token.doc[start:end]
+    if start and (token.doc[start - 1].pos_ == "PROPN" or (token.doc[start - 1].text == "," and found.root.ent_type_)):
+        return None  # the end of a longer name, or "Wisconsin" in "from Glenbeulah, Wisconsin is"
     text = found.text.removesuffix("'s").strip()
     if not re.match(r"[A-Z0-9]", text) or len(text.split()) > 8 or "," in text:
         return None
@@ -182,7 +184,14 @@ def _small(word: Token) -> bool:
 
 def noun_name(noun: Token) -> str:
     """A noun with its adjectives, as a relation is written: "Second Wife"."""
-    words = [child.text for child in noun.lefts if child.dep_ in ("amod", "compound") and child.pos_ != "PROPN"]
+    words = [
+        child.text
+        for child in noun.lefts
+        if child.dep_ in ("amod", "compound")
+        and child.pos_ != "PROPN"
+        and child.ent_type_ != "NORP"
+        and "-" not in (child.nbor(1).text, child.nbor(-1).text if child.i else "")
+    ]
     return title_case(" ".join([*words, noun.text]))
 
 

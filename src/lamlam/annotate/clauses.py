@@ -42,7 +42,22 @@ _TIME_PREPOSITIONS = frozenset(
 _LIGHT = frozenset({"be", "have", "do", "become", "remain", "include"})
 _NOT_NOUNS = frozenset(
     {
-        *("one", "number", "part", "time", "member", "name", "series", "kind", "lot", "rest", "end", "some", "most"),
+        *(
+            "one",
+            "record",
+            "number",
+            "part",
+            "time",
+            "member",
+            "name",
+            "series",
+            "kind",
+            "lot",
+            "rest",
+            "end",
+            "some",
+            "most",
+        ),
         *("two", "mile", "kilometre", "kilometer", "km", "metre", "meter", "foot", "ft", "acre", "hectare", "minute"),
         *(
             "hour",
@@ -96,6 +111,7 @@ _EMPTY_VERBS = frozenset(
     }
 )
 """Verbs that say too little for "Year Decided" to be a question."""
+_HOLDS = frozenset({"have", "include", "contain", "comprise", "hold", "feature", "consist", "cover", "house", "span"})
 _LOOSE = frozenset(
     {"during", "without", "despite", "like", "than", "over", "about", "after", "before", "among", "under"}
 )
@@ -166,6 +182,7 @@ def _sensible(said: Said, tokens: Tokens, kind: Kind) -> bool:
     words = said.relation.lower().split()
     return not (
         _RIDDLES & set(words)
+        or words[:1] in (["one"], ["to"], ["of"], ["'s"])
         or not 1 <= len(words) <= 6
         or (kind is Kind.NUMBER and said.rule not in _OF_NUMBERS)
         or tokens.text.lower() in _VAGUE_VALUES
@@ -209,9 +226,9 @@ def _counted(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | No
     if entity is None or noun.lemma_.lower() in _NOT_NOUNS or not noun.text.isalpha():
         return None
     words = [child.text for child in noun.lefts if child.dep_ in ("amod", "compound") and child.i > root.i]
-    return Said(
-        entity, title_case(f"number of {' '.join([*words, noun.text])}"), "counted", f"number {noun.lemma_.lower()}"
-    )
+    done = noun.head.text if noun.dep_ == "dobj" and noun.head.lemma_ not in _HOLDS else ""
+    relation = title_case(f"number of {' '.join([*words, noun.text])} {done}")
+    return Said(entity, relation, "counted", f"number {noun.lemma_.lower()} {done}".strip())
 
 
 def _appositive(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
@@ -294,6 +311,8 @@ def _under_verb(verb: Token, small: str, root: Token, kind: Kind, names: Names) 
 
 def _of_something(entity: str, of_it: str, phrase: str, verb: Token, small: str, kind: Kind) -> Said | None:
     """What is said of a thing that belongs to the entity: "Competition Held In", "Habilitation Year"."""
+    if verb.lemma_ in _EMPTY_VERBS or verb.lemma_ in ("enter", "receive") or (small in _LOOSE and not kind.is_time):
+        return None
     key = f"{of_it} {verb.lemma_} {small} {kind.value}"
     if kind.is_time and small in ("in", "on"):
         unit = "year" if kind is Kind.YEAR else "date"
@@ -305,6 +324,12 @@ def _of_something(entity: str, of_it: str, phrase: str, verb: Token, small: str,
             else None
         )
     return Said(entity, title_case(f"{of_it} {phrase} {small}"), "of it", key)
+
+
+_MOMENTS = frozenset(
+    {*("end", "beginning", "start", "middle", "rest", "time", "part", "season", "field", "stage"), "age"}
+)
+"""What has a number or a date "of" it, but only with more words."""
 
 
 def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | None:
@@ -327,8 +352,8 @@ def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | Non
         )
     if small == "of" and kind in (Kind.NUMBER, Kind.YEAR, Kind.DATE):
         entity = governing_subject(noun, names)  # "has a population of 1,234"
-        if entity is not None:
-            return Said(entity, noun_name(noun), "measure", f"{noun.lemma_.lower()} of {kind.value}")
+        if entity is not None and noun.lemma_.lower() not in _MOMENTS:
+            return Said(entity, noun_name(noun), "measure", "")
     if noun.dep_ == "dobj" and noun.head.pos_ in VERBS and not negated(noun.head):
         entity = subject_of(noun.head, names)
         if entity is not None:

@@ -92,8 +92,10 @@ def is_whole(tokens: Tokens) -> bool:
             if (cut_left or cut_right) and not counted:
                 return False
     after = doc[tokens.end] if tokens.end < len(doc) else None
-    if after is not None and not last.whitespace_ and after.pos_ not in ("PUNCT", "PART", "SYM", "SPACE"):
-        return False  # "Hold" of "Hold'em"
+    if after is not None and not last.whitespace_:
+        hyphen = after.text in ("-", "–") and not after.whitespace_
+        if hyphen or after.pos_ not in ("PUNCT", "PART", "SYM", "SPACE"):
+            return False  # "Hold" of "Hold'em", "R&B" of "R&B-influenced"
     if last.dep_ == "compound" and last.head.i >= tokens.end and last.head.pos_ == "PROPN":
         return False
     before = doc[tokens.start - 1] if tokens.start else None

@@ -20,7 +20,9 @@ from lamlam.annotate.tagger_training import chances_in
 from lamlam.errors import LamlamError
 from lamlam.text import Call, Document, Lookup, Span
 
-LEAST = {"nearest verb": 0.35, "sentence": 0.5}
+OF_LEAST = 0.8
+"""What is asked of a value where the sentence tells of whom and what it is: so much of the chance that is best without."""
+LEAST = {"nearest verb": 0.3, "sentence": 0.5}
 """The chance that a value has to have where the rule of grammar is one that is often wrong."""
 CAREFUL = {
     **dict.fromkeys(("described", "place", "what in", "measure", "is", "when", "what", "counted"), 0.15),
@@ -53,7 +55,7 @@ class LocalAnnotator:
     ) -> None:
         self._tagger = tagger
         self._tokenizer = tokenizer
-        self._least = least
+        self._least = OF_LEAST * least
         self._relations = relations
         self._by_rule = CAREFUL if careful else LEAST
         self._parser = load_parser()

@@ -81,6 +81,8 @@ def _in_sentence(
                 continue
             start, end = _place(span[0], places), _place(span[1] - 1, places) + 1
             value = sentence[start:end]
+            if value.endswith(("'s", "’s")):
+                continue
             if any(start < other and one < end for one, other in taken):
                 continue
             taken.append((start, end))
