@@ -8,7 +8,6 @@ there is no answer: a call that asks about "the former" is worse than none.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamlam.annotate.clause_parts import (
@@ -27,6 +26,20 @@ from lamlam.annotate.clause_parts import (
     verb_phrase,
     what_it_is,
 )
+from lamlam.annotate.clause_words import (
+    EMPTY_VERBS,
+    HOLDS,
+    LIGHT,
+    LOOSE,
+    NOT_NOUNS,
+    OF_NUMBERS,
+    ORDINAL,
+    PLACES,
+    RIDDLES,
+    TIME_PREPOSITIONS,
+    VAGUE_VALUES,
+    WORKS,
+)
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.kinds import Kind, is_whole, kind_of
 from lamlam.text import Span
@@ -34,116 +47,6 @@ from lamlam.text import Span
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
     from spacy.tokens import Span as Tokens
-
-_WORKS = frozenset({"film", "movie", "album", "song", "single", "novel", "book", "series", "game", "ep", "documentary"})
-_TIME_PREPOSITIONS = frozenset(
-    {"in", "on", "since", "from", "until", "till", "to", "between", "during", "by", "around"}
-)
-_LIGHT = frozenset({"be", "have", "do", "become", "remain", "include"})
-_NOT_NOUNS = frozenset(
-    {
-        *(
-            "one",
-            "record",
-            "number",
-            "part",
-            "time",
-            "member",
-            "name",
-            "series",
-            "kind",
-            "lot",
-            "rest",
-            "end",
-            "some",
-            "most",
-        ),
-        *("two", "mile", "kilometre", "kilometer", "km", "metre", "meter", "foot", "ft", "acre", "hectare", "minute"),
-        *(
-            "hour",
-            "day",
-            "week",
-            "month",
-            "year",
-            "century",
-            "percent",
-            "dollar",
-            "pound",
-            "euro",
-            "inch",
-            "ton",
-            "run",
-        ),
-    }
-)
-"""What "has 25 …" counts, but which does not say of what there are 25."""
-
-_RIDDLES = frozenset(
-    {
-        *("him", "her", "it", "them", "his", "its", "their", "himself", "herself", "itself", "themselves"),
-        "who",
-        "whom",
-        "which",
-        "#",
-    }
-)
-"""Words that say nothing outside of their sentence."""
-_ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
-_EMPTY_VERBS = frozenset(
-    {
-        *("decide", "begin", "start", "come", "go", "spend", "play", "continue", "make", "take", "get", "see", "say"),
-        *(
-            "find",
-            "know",
-            "name",
-            "call",
-            "use",
-            "give",
-            "add",
-            "try",
-            "want",
-            "remain",
-            "become",
-            "announce",
-            "bestow",
-        ),
-        *("award", "present"),
-    }
-)
-"""Verbs that say too little for "Year Decided" to be a question."""
-_HOLDS = frozenset({"have", "include", "contain", "comprise", "hold", "feature", "consist", "cover", "house", "span"})
-_LOOSE = frozenset(
-    {"during", "without", "despite", "like", "than", "over", "about", "after", "before", "among", "under"}
-)
-"""Prepositions under which a name stands beside what is said, not in it."""
-_OF_NUMBERS = ("counted", "measure", "is", "what of", "sentence")
-"""Rules that say of what there is a number."""
-_VAGUE_VALUES = frozenset(
-    {
-        *("state", "u.s. state", "us state", "county", "city", "town", "village", "country", "province", "region"),
-        *("area", "district", "part", "place", "name", "former", "first", "second", "third", "last", "same", "century"),
-    }
-)
-
-_PLACES = frozenset(
-    {
-        *(
-            "city",
-            "town",
-            "village",
-            "state",
-            "district",
-            "region",
-            "county",
-            "province",
-            "municipality",
-            "suburb",
-            "country",
-        ),
-        *("area", "parish", "borough", "commune", "department", "community", "constellation", "island", "republic"),
-        *("prefecture", "township", "oblast", "voivodeship", "canton", "governorate", "division", "ward", "raion"),
-    }
-)
 
 
 class Said(NamedTuple):
@@ -181,13 +84,13 @@ def _sensible(said: Said, tokens: Tokens, kind: Kind) -> bool:
     """Whether the question makes sense outside of its sentence, and the value answers it."""
     words = said.relation.lower().split()
     return not (
-        _RIDDLES & set(words)
+        RIDDLES & set(words)
         or words[:1] in (["one"], ["to"], ["of"], ["'s"])
         or not 1 <= len(words) <= 6
-        or (kind is Kind.NUMBER and said.rule not in _OF_NUMBERS)
-        or tokens.text.lower() in _VAGUE_VALUES
+        or (kind is Kind.NUMBER and said.rule not in OF_NUMBERS)
+        or tokens.text.lower() in VAGUE_VALUES
         or words == tokens.text.lower().split()
-        or _ORDINAL.fullmatch(tokens.text) is not None
+        or ORDINAL.fullmatch(tokens.text) is not None
     )
 
 
@@ -204,12 +107,10 @@ def _described(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | 
     if kind is Kind.NATIONALITY:
         if names.person and entity != names.subject:
             return None
-        relation = (
-            "Nationality" if names.person else "Country of Origin" if noun.lemma_.lower() in _WORKS else "Country"
-        )
+        relation = "Nationality" if names.person else "Country of Origin" if noun.lemma_.lower() in WORKS else "Country"
         return Said(entity, relation, "described", f"{'person' if names.person else 'thing'} nationality")
     if kind is Kind.YEAR:
-        relation = "Release Year" if noun.lemma_.lower() in _WORKS else "Year"
+        relation = "Release Year" if noun.lemma_.lower() in WORKS else "Year"
         return Said(entity, relation, "described", f"{noun.lemma_.lower()} year")
     return None
 
@@ -223,10 +124,10 @@ def _counted(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | No
     if noun.i in range(tokens.start, tokens.end) or not (noun.dep_ in ("dobj", "attr") or of_parts):
         return None
     entity = governing_subject(noun, names)
-    if entity is None or noun.lemma_.lower() in _NOT_NOUNS or not noun.text.isalpha():
+    if entity is None or noun.lemma_.lower() in NOT_NOUNS or not noun.text.isalpha():
         return None
     words = [child.text for child in noun.lefts if child.dep_ in ("amod", "compound") and child.i > root.i]
-    done = noun.head.text if noun.dep_ == "dobj" and noun.head.lemma_ not in _HOLDS else ""
+    done = noun.head.text if noun.dep_ == "dobj" and noun.head.lemma_ not in HOLDS else ""
     relation = title_case(f"number of {' '.join([*words, noun.text])} {done}")
     return Said(entity, relation, "counted", f"number {noun.lemma_.lower()} {done}".strip())
 
@@ -248,7 +149,7 @@ def _object(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | Non
         return None
     verb = root.head
     about = about_whom(verb, names)
-    if about is None or negated(verb) or verb.lemma_ in _LIGHT:
+    if about is None or negated(verb) or verb.lemma_ in LIGHT:
         return None
     entity, what = about
     return Said(
@@ -284,22 +185,22 @@ def _under_verb(verb: Token, small: str, root: Token, kind: Kind, names: Names) 
     phrase = "" if verb.lemma_ == "be" else verb_phrase(verb)
     if of_it:
         return _of_something(entity, of_it, phrase, verb, small, kind)
-    if kind.is_time and small in _TIME_PREPOSITIONS:
+    if kind.is_time and small in TIME_PREPOSITIONS:
         what = complement(verb, root)
-        if verb.lemma_ in _LIGHT and not what:
+        if verb.lemma_ in LIGHT and not what:
             return None
-        if verb.lemma_ in _EMPTY_VERBS and not what:
+        if verb.lemma_ in EMPTY_VERBS and not what:
             return None
         start = {"from": "start", "since": "start", "until": "end", "till": "end", "to": "end"}.get(small, "")
         unit = "year" if kind is Kind.YEAR else "date"
         relation = f"{start} {unit} {phrase} {what}"
         return Said(entity, title_case(relation), "when", f"{verb.lemma_} {what and '+'} {start} time")
-    if small in _LOOSE and not kind.is_time:
+    if small in LOOSE and not kind.is_time:
         return None
-    what = complement(verb, root) if verb.lemma_ in _LIGHT or object_of(verb) is not None else ""
+    what = complement(verb, root) if verb.lemma_ in LIGHT or object_of(verb) is not None else ""
     if not phrase and not what and small in ("in", "at"):
         return Said(entity, "Location", "where", f"be {small} {kind.value}") if kind is Kind.PLACE else None
-    if verb.lemma_ in _LIGHT and not what:
+    if verb.lemma_ in LIGHT and not what:
         return None
     return Said(
         entity,
@@ -311,7 +212,7 @@ def _under_verb(verb: Token, small: str, root: Token, kind: Kind, names: Names) 
 
 def _of_something(entity: str, of_it: str, phrase: str, verb: Token, small: str, kind: Kind) -> Said | None:
     """What is said of a thing that belongs to the entity: "Competition Held In", "Habilitation Year"."""
-    if verb.lemma_ in _EMPTY_VERBS or verb.lemma_ in ("enter", "receive") or (small in _LOOSE and not kind.is_time):
+    if verb.lemma_ in EMPTY_VERBS or verb.lemma_ in ("enter", "receive") or (small in LOOSE and not kind.is_time):
         return None
     key = f"{of_it} {verb.lemma_} {small} {kind.value}"
     if kind.is_time and small in ("in", "on"):
@@ -333,13 +234,13 @@ _MOMENTS = frozenset(
 
 
 def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | None:
-    if small == "of" and noun.lemma_.lower() in _PLACES and noun.dep_ == "pobj" and kind in (Kind.PLACE, Kind.OTHER):
+    if small == "of" and noun.lemma_.lower() in PLACES and noun.dep_ == "pobj" and kind in (Kind.PLACE, Kind.OTHER):
         outer = noun.head  # "in the city of Anderson" is in Anderson
         if outer.head.pos_ in VERBS:
             return _under_verb(outer.head, outer.lower_, noun, Kind.PLACE, names)
         if outer.head.pos_ == "NOUN" and outer.head is not noun:
             return _under_noun(outer.head, outer.lower_, Kind.PLACE, names)
-    if small in _LOOSE:
+    if small in LOOSE:
         return None
     entity = what_it_is(noun, names)
     if entity is not None:
@@ -357,7 +258,7 @@ def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | Non
     if noun.dep_ == "dobj" and noun.head.pos_ in VERBS and not negated(noun.head):
         entity = subject_of(noun.head, names)
         if entity is not None:
-            phrase = "" if noun.head.lemma_ in _LIGHT else verb_phrase(noun.head)
+            phrase = "" if noun.head.lemma_ in LIGHT else verb_phrase(noun.head)
             relation = title_case(f"{phrase} {noun_name(noun)} {small}")
             return Said(entity, relation, "object of", f"{noun.head.lemma_} {noun.lemma_.lower()} {small} {kind.value}")
     governor = noun.head.head
@@ -368,7 +269,7 @@ def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | Non
         and not negated(governor)
     ):
         entity = subject_of(governor, names)
-        if entity is not None and noun.pos_ == "NOUN" and governor.lemma_ not in _LIGHT:
+        if entity is not None and noun.pos_ == "NOUN" and governor.lemma_ not in LIGHT:
             relation = title_case(f"{verb_phrase(governor)} {noun.head.lower_} {noun_name(noun)} {small}")
             return Said(
                 entity,
@@ -404,7 +305,7 @@ def _dated(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None
         return None
     verb = root.head
     entity = subject_of(verb, names)
-    if entity is None or negated(verb) or verb.lemma_ in _LIGHT:
+    if entity is None or negated(verb) or verb.lemma_ in LIGHT:
         return None
     unit = "year" if kind is Kind.YEAR else "date"
     return Said(
@@ -416,7 +317,7 @@ def _place(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None
     """A rule: "is a village in Dana District, Dan County, Iran": places that say what sort they are, or come later."""
     sort = tokens[-1].lower_
     later = tokens.root.dep_ in ("appos", "conj", "npadvmod", "nmod") and kind is Kind.PLACE
-    if tokens[-1].pos_ != "PROPN" or not (later or sort in _PLACES):
+    if tokens[-1].pos_ != "PROPN" or not (later or sort in PLACES):
         return None
     for _ in range(4):
         if root.dep_ not in ("appos", "conj", "npadvmod", "nmod") or root.head is root:
@@ -429,7 +330,7 @@ def _place(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None
     entity = subject_of(noun, names) if lies else what_it_is(noun, names)
     if entity is None or names.person:
         return None
-    relation = title_case(sort) if sort in _PLACES else "Location"
+    relation = title_case(sort) if sort in PLACES else "Location"
     return Said(entity, relation, "place", f"in {relation}")
 
 
@@ -456,7 +357,7 @@ def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said
     entity, of_it = about
     prepositions = [step.lower_ for step in path if step.pos_ == "ADP"]
     nouns = [step.text for step in path if step.pos_ == "NOUN" and step.i < tokens.start]
-    phrase = "" if token.lemma_ in _LIGHT else verb_phrase(token)
+    phrase = "" if token.lemma_ in LIGHT else verb_phrase(token)
     object_ = object_of(token)
     if object_ is not None and not nouns and object_.i < tokens.start and object_.pos_ == "NOUN":
         nouns = [object_.text]

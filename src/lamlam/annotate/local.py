@@ -21,7 +21,7 @@ from lamlam.errors import LamlamError
 from lamlam.text import Call, Document, Lookup, Span
 
 OF_LEAST = 0.8
-"""What is asked of a value where the sentence tells of whom and what it is: so much of the chance that is best without."""
+"""What is asked of a value that its sentence explains: so much of the chance that is best without a sentence."""
 LEAST = {"nearest verb": 0.3, "sentence": 0.5}
 """The chance that a value has to have where the rule of grammar is one that is often wrong."""
 CAREFUL = {

@@ -1,0 +1,113 @@
+"""Words that tell what a clause says: nouns of works and places, verbs and nouns that say too little by themselves."""
+
+from __future__ import annotations
+
+import re
+
+WORKS = frozenset({"film", "movie", "album", "song", "single", "novel", "book", "series", "game", "ep", "documentary"})
+TIME_PREPOSITIONS = frozenset({"in", "on", "since", "from", "until", "till", "to", "between", "during", "by", "around"})
+LIGHT = frozenset({"be", "have", "do", "become", "remain", "include"})
+NOT_NOUNS = frozenset(
+    {
+        *(
+            "one",
+            "record",
+            "number",
+            "part",
+            "time",
+            "member",
+            "name",
+            "series",
+            "kind",
+            "lot",
+            "rest",
+            "end",
+            "some",
+            "most",
+        ),
+        *("two", "mile", "kilometre", "kilometer", "km", "metre", "meter", "foot", "ft", "acre", "hectare", "minute"),
+        *(
+            "hour",
+            "day",
+            "week",
+            "month",
+            "year",
+            "century",
+            "percent",
+            "dollar",
+            "pound",
+            "euro",
+            "inch",
+            "ton",
+            "run",
+        ),
+    }
+)
+"""What "has 25 …" counts, but which does not say of what there are 25."""
+
+RIDDLES = frozenset(
+    {
+        *("him", "her", "it", "them", "his", "its", "their", "himself", "herself", "itself", "themselves"),
+        "who",
+        "whom",
+        "which",
+        "#",
+    }
+)
+"""Words that say nothing outside of their sentence."""
+ORDINAL = re.compile(r"\d+(?:st|nd|rd|th)")
+EMPTY_VERBS = frozenset(
+    {
+        *("decide", "begin", "start", "come", "go", "spend", "play", "continue", "make", "take", "get", "see", "say"),
+        *(
+            "find",
+            "know",
+            "name",
+            "call",
+            "use",
+            "give",
+            "add",
+            "try",
+            "want",
+            "remain",
+            "become",
+            "announce",
+            "bestow",
+        ),
+        *("award", "present"),
+    }
+)
+"""Verbs that say too little for "Year Decided" to be a question."""
+HOLDS = frozenset({"have", "include", "contain", "comprise", "hold", "feature", "consist", "cover", "house", "span"})
+LOOSE = frozenset(
+    {"during", "without", "despite", "like", "than", "over", "about", "after", "before", "among", "under"}
+)
+"""Prepositions under which a name stands beside what is said, not in it."""
+OF_NUMBERS = ("counted", "measure", "is", "what of", "sentence")
+"""Rules that say of what there is a number."""
+VAGUE_VALUES = frozenset(
+    {
+        *("state", "u.s. state", "us state", "county", "city", "town", "village", "country", "province", "region"),
+        *("area", "district", "part", "place", "name", "former", "first", "second", "third", "last", "same", "century"),
+    }
+)
+
+PLACES = frozenset(
+    {
+        *(
+            "city",
+            "town",
+            "village",
+            "state",
+            "district",
+            "region",
+            "county",
+            "province",
+            "municipality",
+            "suburb",
+            "country",
+        ),
+        *("area", "parish", "borough", "commune", "department", "community", "constellation", "island", "republic"),
+        *("prefecture", "township", "oblast", "voivodeship", "canton", "governorate", "division", "ward", "raion"),
+    }
+)
