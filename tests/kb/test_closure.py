@@ -107,3 +107,14 @@ def test_a_misspelt_name_does_not_slide_to_whoever_has_the_forgotten_relation(kb
 )
 def test_one_slip_of_the_hand(one, other, same):
     assert one_slip(one, other) is one_slip(other, one) is same
+
+
+def test_spellings_of_a_neighbour_repeat_it_together_or_not_at_all(kb):
+    kb.add(
+        [
+            Fact("Ada Lovelacce", "Birth Place", "London"),
+            Fact("ADA LOVELACE", "Birth Place", "London"),
+            Fact("Ada Lovelace", "Birth Date", "1815"),
+        ]
+    )
+    assert kb.forget("Ada Lovelacce", dry_run=True).entities == ("Ada Lovelacce",)

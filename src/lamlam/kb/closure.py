@@ -88,21 +88,30 @@ def _spellings_of_relation(store: Store, entities: Iterable[Named], wanted: str)
 
 
 def _duplicates(store: Store, entities: Iterable[Named], relations: set[str] | None) -> list[Named]:
-    """Entities of nearly the same name that repeat what is said for the relations, or with None all they say."""
+    """Entities of nearly the same name that repeat what is said for the relations, or with None all they say.
+
+    Those of one normalised form are one, and repeat it together or not at all.
+    """
     near = {
-        candidate.name
+        normalise(candidate.name)
         for name in sorted(_names(store, entities))
         for candidate in near_entities(store, name, _NEAREST)
         if candidate.how == "fuzzy" and (candidate.score >= fitted().threshold or one_slip(name, candidate.name))
-    } - {named.name for named in entities}
+    } - _spelled(store, entities)
     own = _ever_said(store, entities) if near else {}
-    return [named for name in sorted(near) if (named := store.entity(name)) and _repeats(store, named, own, relations)]
+    duplicates = []
+    for form in sorted(near):
+        alike = store.entities_normalised(form)
+        if _repeat(store, alike, own, relations):
+            duplicates += alike
+    return duplicates
 
 
-def _repeats(store: Store, named: Named, own: Said, relations: set[str] | None) -> bool:
+def _repeat(store: Store, alike: Iterable[Named], own: Said, relations: set[str] | None) -> bool:
     said: Said = {}
-    for fact in store.facts(named.id):
-        said.setdefault(normalise(fact.relation), set()).add(normalise(fact.value))
+    for named in alike:
+        for fact in store.facts(named.id):
+            said.setdefault(normalise(fact.relation), set()).add(normalise(fact.value))
     asked = said.keys() if relations is None else said.keys() & relations
 
     def known(relation: str) -> set[str]:
