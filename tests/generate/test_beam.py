@@ -13,7 +13,7 @@ from lamlam.generate.request import Request
 from lamlam.kb import Fact, KnowledgeBase
 from tests.generate.conftest import HashBase, make_gpt2, make_model
 from tests.generate.test_engine import PROMPTS, check, requests_of, run
-from tests.generate.test_joining import FACTS, SAMPLING, Names, NamesBase
+from tests.generate.test_joining import FACTS, SAMPLING, Names, NamesBase, join_and_leave
 
 
 @pytest.mark.parametrize("beams", [2, 5])
@@ -33,13 +33,8 @@ def test_rows_join_and_leave_in_any_order(models, tokenizer, seed, slots, orders
     names, base = Names(tokenizer, FACTS, hot=False), NamesBase(FACTS)
     requests = requests_of(tokenizer, random.Random(seed).sample(PROMPTS, 5), unknown, SAMPLING, 5, 2)
     engine = Engine(models[seed % 3], tokenizer, base, slots=slots, constraint=names, beams=3)
-    for request, wait in zip(requests, orders, strict=True):
-        engine.add(request)
-        for _ in range(wait):
-            engine.step()
-    engine.cancel(requests[1])
-    list(engine.run())
-    check(models[seed % 3], tokenizer, base, [one for one in requests if one is not requests[1]], names.after, 3)
+    left = join_and_leave(engine, requests, orders)
+    check(models[seed % 3], tokenizer, base, left, names.after, 3)
 
 
 def test_other_models_and_prompts_within_a_call(tokenizer):

@@ -12,7 +12,7 @@ from lamlam.generate import Engine, Sampling, abstain, retry, unknown
 from lamlam.generate import engine as engine_module
 from tests.generate.conftest import HashBase
 from tests.generate.test_engine import POLICIES, PROMPTS, SAMPLINGS, check, grudging, requests_of, run
-from tests.generate.test_joining import FACTS, SAMPLING, Names, NamesBase
+from tests.generate.test_joining import FACTS, SAMPLING, Names, NamesBase, join_and_leave
 
 
 class Ahead:
@@ -77,10 +77,5 @@ def test_rows_join_and_leave_in_any_order(models, tokenizer, seed, slots, beams,
     names, base = Names(tokenizer, FACTS, hot=False), NamesBase(FACTS)
     requests = requests_of(tokenizer, random.Random(seed).sample(PROMPTS, 5), unknown, SAMPLING, 6, 2)
     engine = ahead(Engine(models[seed % 3], tokenizer, base, slots=slots, constraint=names, beams=beams))
-    for request, wait in zip(requests, orders, strict=True):
-        engine.add(request)
-        for _ in range(wait):
-            engine.step()
-    engine.cancel(requests[1])
-    list(engine.run())
-    check(models[seed % 3], tokenizer, base, [one for one in requests if one is not requests[1]], names.after, beams)
+    left = join_and_leave(engine, requests, orders)
+    check(models[seed % 3], tokenizer, base, left, names.after, beams)
