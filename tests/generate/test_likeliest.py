@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lamlam.generate.constraint import Only
 from lamlam.generate.likeliest import Likeliest
+from lamlam.generate.output import Whole
 
 STATES, VOCABULARY = 3, 9
 TOKENS = st.sets(st.integers(0, VOCABULARY - 1))
@@ -49,5 +50,5 @@ def test_it_is_the_first_of_the_likeliest_that_may_come(rows, ruled_out, hot):
     only = Only(np.array(places, np.int64), columns(pairs), heated, columns(hot_of)) if places else None
     logits, states = torch.tensor([row[0] for row in rows], dtype=torch.float32), np.array([row[1] for row in rows])
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
-        got = Likeliest(table)(logits.to(dtype, copy=True), states, columns(banned), only)
+        got = Likeliest(table)(Whole(logits.to(dtype)), states, columns(banned), only)
         assert all(token in (None, its) for token, its in zip(wanted, got.tolist(), strict=True))

@@ -171,18 +171,21 @@ class _Bench:
 
     def _bare(self, engine: Engine, batch: int) -> float:
         """The model alone: the rows as they stand are fed a token each, and the likeliest is taken."""
+        from lamlam.generate.chooser import Choices
+        from lamlam.generate.row import State
         from lamlam.generate.slots import Feed
 
         running = list(engine.running.values())[:batch]
         slots, fed = (np.array([getattr(one, what) for one in running]) for what in ("slot", "fed"))
         feed = Feed.of(slots, fed - 1, np.full(len(running), 5))
+        states = np.full(len(running), int(State.TEXT_ONLY))
         times = []
         with torch.inference_mode():
             for _ in range(8):
                 self._settle()
                 started = time.perf_counter()
                 for _ in range(5):
-                    engine.forward.run(feed, None).argmax(dim=-1)
+                    engine.chooser.choose(engine.forward.run(feed, None), Choices(states))
                 self._settle()
                 times.append((time.perf_counter() - started) / 5)
         return median(times)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,15 @@ import torch
 
 from lamlam.generate.constraint import Only
 from lamlam.generate.likeliest import Likeliest
+from lamlam.generate.llama import LlamaForward
+from lamlam.generate.output import Scores, Whole
 from lamlam.generate.row import State
-from lamlam.generate.slots import Int64
+from lamlam.generate.slots import Forward, Int64
 from lamlam.generate.transfer import Staging
 from lamlam.model import LookupTokenizer
+
+if TYPE_CHECKING:
+    from lamlam.generate.graphs import ChoiceGraphs
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,23 +58,31 @@ class Choices:
 
 
 class Chooser:
-    """Chooses tokens for a tokenizer and a vocabulary of logits, which may be larger than the tokenizer."""
+    """Chooses tokens for a tokenizer after what a forward gives; its vocabulary may be larger than the tokenizer's."""
 
-    def __init__(self, tokenizer: LookupTokenizer, vocabulary: int, device: torch.device) -> None:
-        self.device = device
-        self._ruled_out = ruled_out(tokenizer, vocabulary).to(device)
-        self._staging = Staging(device)
-        self._fused = device.type == "cuda" and find_spec("triton") is not None
-        self._here = Likeliest(self._ruled_out) if device.type == "cpu" else None
+    def __init__(self, tokenizer: LookupTokenizer, forward: Forward) -> None:
+        self._forward, self.device = forward, forward.device
+        self._ruled_out = ruled_out(tokenizer, forward.vocabulary).to(self.device)
+        self._staging = Staging(self.device)
+        self._fused = self.device.type == "cuda" and find_spec("triton") is not None
+        self._graphs: ChoiceGraphs | None = None
+        if isinstance(forward, LlamaForward) and forward.graphs is not None:
+            from lamlam.generate.graphs import ChoiceGraphs  # needs Triton
 
-    def choose(self, logits: torch.Tensor, choices: Choices) -> torch.Tensor:
-        """The next token of each row; int64, shape (rows,). `logits`: shape (rows, vocabulary); may be written to."""
+            self._graphs = ChoiceGraphs(forward.graphs, forward, self._ruled_out)
+        self._here = Likeliest(self._ruled_out) if self.device.type == "cpu" else None
+
+    def choose(self, hidden: torch.Tensor, choices: Choices) -> torch.Tensor:
+        """The next token of each row; int64, shape (rows,). `hidden`: what the forward has given for them."""
+        if self._here is not None and choices.drawn is None and not choices.seen:
+            return self._found(self._here, self._forward.scores(hidden), choices)
+        if self._fused and choices.drawn is None and not choices.seen:
+            return self._likeliest(hidden, choices)
+        logits = self._forward.logits(hidden)
         if choices.seen:
             self._penalise(logits, choices.seen)
-        if self._fused and choices.drawn is None:
-            return self._likeliest(logits, choices)
         if self._here is not None and choices.drawn is None:
-            return torch.from_numpy(self._here(logits, choices.states, _pairs(choices.banned.items()), choices.only))
+            return self._found(self._here, Whole(logits), choices)
         states, only = choices.states.copy(), choices.only
         parts = [states, _pairs(choices.banned.items())]
         if only is not None:
@@ -90,6 +103,11 @@ class Chooser:
             [places] = self._send([choices.drawn.places])
             chosen[places] = self._draw(logits[places], choices.drawn)
         return chosen
+
+    @staticmethod
+    def _found(likeliest: Likeliest, scores: Scores, choices: Choices) -> torch.Tensor:
+        banned = _pairs(choices.banned.items())
+        return torch.from_numpy(likeliest(scores, choices.states, banned, choices.only))
 
     def _penalise(self, logits: torch.Tensor, seen: list[tuple[int, Collection[int], float]]) -> None:
         [(places, tokens)] = self._send([_pairs([(row, ids) for row, ids, _ in seen])])
@@ -122,32 +140,44 @@ class Chooser:
         points = point * summed[:, -1:]
         return torch.searchsorted(summed, points, right=True).squeeze(1).clamp(max=logits.shape[1] - 1)
 
-    def _likeliest(self, logits: torch.Tensor, choices: Choices) -> torch.Tensor:
-        """What `choose` gives where no row is sampled, in one kernel."""
+    def _likeliest(self, hidden: torch.Tensor, choices: Choices) -> torch.Tensor:
+        """What `choose` gives where no row is sampled or penalised, in one kernel; and with the output layer in one
+        graph, where nothing is banned."""
         from lamlam.generate import kernels  # needs Triton
 
+        rows, table = len(choices.states), None if choices.only is None else choices.only.hot
+        if self._graphs is not None and not choices.banned:
+            size = self._graphs.room(rows)
+            plan = _plan(choices, size)
+            if self._graphs.takes(plan, size):
+                return self._graphs.choose(rows, plan, size, table)
+        logits = self._forward.logits(hidden)
         if choices.banned:
             [(places, tokens)] = self._send([_pairs(choices.banned.items())])
             logits[places, tokens] = -torch.inf
-        states, only = choices.states.copy(), choices.only
-        hot, counts = np.full(len(states), -1), np.zeros(len(states), np.int64)
-        tokens = np.zeros(0, np.int64)
-        table = None
-        if only is not None:
-            states[only.rows] = NOTHING
-            hot[only.hot_of[0]] = only.hot_of[1]
-            counts = np.bincount(only.pairs[0], minlength=len(states))
-            tokens = only.pairs[1][np.argsort(only.pairs[0], kind="stable")]
-            table = only.hot
-        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        plan = self._staging.send(np.concatenate([states, hot, starts, tokens]))
-        return kernels.likeliest(logits, self._ruled_out, table, plan)
+        chosen = torch.empty(rows, dtype=torch.long, device=self.device)
+        return kernels.likeliest(logits, self._ruled_out, table, self._staging.send(_plan(choices, rows)), chosen)
 
     def _send(self, arrays: Sequence[Int64]) -> list[torch.Tensor]:
         """Arrays as tensors on the device, by one copy for them all."""
         tensor = self._staging.send(np.concatenate([array.ravel() for array in arrays]))
         pieces = tensor.split([array.size for array in arrays])
         return [piece.view(array.shape) for piece, array in zip(pieces, arrays, strict=True)]
+
+
+def _plan(choices: Choices, size: int) -> Int64:
+    """What is known about the rows as `kernels.likeliest` wants it, for `size` rows, the last of which are nobody's."""
+    rows, only = len(choices.states), choices.only
+    plan = np.zeros(3 * size + 1 + (0 if only is None else only.pairs.shape[1]), np.int64)
+    states, hot, starts = plan[:size], plan[size : 2 * size], plan[2 * size : 3 * size + 1]
+    states[:rows], hot[:] = choices.states, -1
+    if only is not None:
+        states[only.rows] = NOTHING
+        hot[only.hot_of[0]] = only.hot_of[1]
+        listed = only.pairs[0]
+        np.cumsum(np.bincount(listed, minlength=size), out=starts[1:])
+        plan[3 * size + 1 :] = only.pairs[1][np.argsort(listed, kind="stable")]
+    return plan
 
 
 def ruled_out(tokenizer: LookupTokenizer, vocabulary: int) -> torch.Tensor:

@@ -131,7 +131,10 @@ class Queries:
                 count[number] -= int(np.isin(tokens[rows == number], list(banned[int(places[number])])).sum())
         hot_rows = (allowed.hot >= 0).nonzero()[0]
         if len(hot_rows) and self._hot_version != self._constraint.hot_version:
-            self._hot = torch.from_numpy(self._constraint.hot(vocabulary)).to(self._device)
+            hot = torch.from_numpy(self._constraint.hot(vocabulary))
+            if self._hot is None or self._hot.shape != hot.shape:
+                self._hot = torch.empty(hot.shape, dtype=torch.bool, device=self._device)
+            self._hot.copy_(hot)  # in place, so that what was captured with it stays good
             self._hot_version = self._constraint.hot_version
         hot_of = np.array([places[hot_rows], allowed.hot[hot_rows]])
         only = Only(places, np.array([places[rows], tokens]), self._hot, hot_of)

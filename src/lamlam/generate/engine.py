@@ -74,7 +74,7 @@ class Engine:
         if self._queries is not None and beams > 1:
             closing = tokenizer.relation_id, tokenizer.return_id
             self._beams = Beams(beams, slots, self.forward, self._queries, closing)
-        self.chooser = Chooser(tokenizer, vocabulary, device)
+        self.chooser = Chooser(tokenizer, self.forward)
         self.waiting: deque[Request] = deque()
         self.running: dict[int, Request] = {}  # by slot
         self._batch = Batch(slots, tokenizer, vocabulary)
@@ -115,11 +115,11 @@ class Engine:
         events: list[Event] = []
         self._admit(events)
         slots, feed = self._feed()
-        logits = self.forward.run(feed, self._chosen) if len(feed.tokens) else None
+        hidden = self.forward.run(feed, self._chosen) if len(feed.tokens) else None
         if self.forward.overlaps:
             self._take(events)
-        if logits is not None:
-            self._choose(slots, logits)
+        if hidden is not None:
+            self._choose(slots, hidden)
         if not self.forward.overlaps:
             self._take(events)
         return events
@@ -185,8 +185,9 @@ class Engine:
                 break
         return runs
 
-    def _choose(self, slots: Int64, logits: torch.Tensor) -> None:
-        """Choose the next token of each row that was fed and goes on from there. `slots`: of each row of the logits."""
+    def _choose(self, slots: Int64, hidden: torch.Tensor) -> None:
+        """Choose the next token of each row that was fed and goes on from there. `slots`: of each row of
+        `hidden`."""
         batch = self._batch
         ready = (slots >= 0) & batch.there[slots] & (batch.fed[slots] == batch.length[slots])
         choices = Choices(np.where(ready, batch.state[slots], State.TEXT))
@@ -198,7 +199,7 @@ class Engine:
             choices.banned[place] = banned
         inside = (ready & (choices.states >= State.ENTITY_START)).nonzero()[0]
         if self._beams is not None:
-            self._search(self._beams, slots, inside, logits)
+            self._search(self._beams, slots, inside, hidden)
             ready[inside] = False
         elif self._queries is not None and len(inside):
             vocabulary = self.forward.vocabulary
@@ -216,10 +217,10 @@ class Engine:
         self._sample(slots, ready, choices)
         batch.draws[slots[ready]] += np.uint64(1)
         self._flying = np.where(ready, slots, -1)
-        self._chosen = self.chooser.choose(logits, choices)
+        self._chosen = self.chooser.choose(hidden, choices)
         self._landing.send(self._chosen)
 
-    def _search(self, beams: Beams, slots: Int64, inside: Int64, logits: torch.Tensor) -> None:
+    def _search(self, beams: Beams, slots: Int64, inside: Int64, hidden: torch.Tensor) -> None:
         """Begin the search for a query of the rows at places `inside`, and go on with those that run."""
         for place in inside.tolist():
             request = self.running[int(slots[place])]
@@ -228,7 +229,7 @@ class Engine:
             beams.begin(request.slot, request.row)
         places = np.concatenate([(slots < 0).nonzero()[0], inside])
         if len(places):
-            beams.choose(logits[torch.from_numpy(places).to(logits.device)])
+            beams.choose(self.forward.logits(hidden[torch.from_numpy(places).to(hidden.device)]))
 
     def _found(self, beams: Beams, asking: list[Request]) -> None:
         """Have the rows whose query is found ask it."""

@@ -9,6 +9,7 @@ from transformers import Cache
 
 from lamlam.generate.attention import Plan
 from lamlam.generate.llama import LlamaForward
+from lamlam.generate.output import Scores, Whole
 from lamlam.generate.slots import Feed, Forward, SlotCache
 
 
@@ -66,7 +67,7 @@ class GenericForward:
         """Nothing to do: the weights are the model's own."""
 
     def run(self, feed: Feed, chosen: torch.Tensor | None) -> torch.Tensor:
-        """Run the tokens and give the logits after `feed.ends`; shape (ends, vocabulary)."""
+        """Run the tokens and give the logits after `feed.ends` themselves; shape (ends, vocabulary)."""
         self.cache.reserve(int(feed.positions.max()) + 1)
         plan = Plan(feed, self.dtype, self.device)
         tokens = torch.from_numpy(feed.tokens).to(self.device)
@@ -87,6 +88,14 @@ class GenericForward:
             rows = slice(slot, slot + 1), tokens.new_zeros(1), until
             logits[its.stop - 1] = self._call(inputs, positions, mask[None, None], *rows)[0]
         return logits[torch.from_numpy(feed.ends).to(self.device)]
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """As `Forward.logits`."""
+        return hidden
+
+    def scores(self, hidden: torch.Tensor) -> Scores:
+        """As `Forward.scores`."""
+        return Whole(hidden)
 
     def _call(
         self,

@@ -191,8 +191,10 @@ def gated(gate_up: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def likeliest(logits: torch.Tensor, barred: torch.Tensor, hot: torch.Tensor | None, plan: torch.Tensor) -> torch.Tensor:
-    """The likeliest token of each row that may come; int64, shape (rows,).
+def likeliest(
+    logits: torch.Tensor, barred: torch.Tensor, hot: torch.Tensor | None, plan: torch.Tensor, out: torch.Tensor
+) -> torch.Tensor:
+    """The likeliest token of each row that may come, into `out`; int64, shape (rows,).
 
     `barred`: bool, shape (states, vocabulary). `hot`: bool, shape (hot rows, vocabulary). `plan`: int64, one after the
     other, by row: its row of `barred`, its row of `hot` or -1, where its own list of tokens begins, and, with one more
@@ -200,9 +202,8 @@ def likeliest(logits: torch.Tensor, barred: torch.Tensor, hot: torch.Tensor | No
     of `hot`, and else is not barred.
     """
     rows, vocabulary = logits.shape
-    chosen = torch.empty(rows, dtype=torch.long, device=logits.device)
     hot = barred if hot is None else hot
     _likeliest[(rows,)](
-        logits, barred.view(torch.uint8), hot.view(torch.uint8), plan, chosen, vocabulary, rows, block=4096, few=128
+        logits, barred.view(torch.uint8), hot.view(torch.uint8), plan, out, vocabulary, rows, block=4096, few=128
     )
-    return chosen
+    return out

@@ -1,22 +1,32 @@
 """Llama's forward over slots, on the weights of a transformers model: fewer and larger steps than its own forward.
 
-Plain PyTorch; on a GPU with Triton, kernels of its own, replayed from CUDA graphs (`lamlam.generate.graphs`).
+Plain PyTorch; on a CPU for few tokens NumPy (`lamlam.generate.few`), and the likeliest token without all logits
+(`lamlam.generate.output`); on a GPU with Triton, kernels of its own, replayed from CUDA graphs
+(`lamlam.generate.graphs`).
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.functional import linear, rms_norm, silu
 from transformers import LlamaForCausalLM
 
-from lamlam.generate.attention import Plan
+from lamlam.generate.attention import SHORT, Plan
+from lamlam.generate.few import FewTokens
+from lamlam.generate.output import Rounded, Scores, Whole
 from lamlam.generate.slots import Feed, SlotCache
 
+if TYPE_CHECKING:
+    from lamlam.generate.graphs import Graphs
+
 _ROPES = ("default", "linear", "llama3", "yarn")  # those whose angles depend on the position alone
+
+FEW_TOKENS, FEW_ROWS = 32, 4
+"""How many tokens, of how many rows, NumPy takes on a CPU: with more, PyTorch's larger operations are faster."""
 
 
 class Layer:
@@ -56,12 +66,16 @@ class LlamaForward:
         # Half of each: the second half repeats the first.
         cos, sin = model.model.rotary_emb(torch.zeros(1, dtype=torch.float32, device=self.device), positions)
         self.cos, self.sin = (part[0, :, : self.width // 2].to(self.dtype).contiguous() for part in (cos, sin))
-        self._graphs: Any = None
+        self.graphs: Graphs | None = None
         if self.device.type == "cuda" and find_spec("triton") is not None:
             from lamlam.generate.graphs import Graphs
 
-            self._graphs = Graphs(self)
-        self.overlaps = self._graphs is not None
+            self.graphs = Graphs(self)
+        self.overlaps = self.graphs is not None
+        plain = self.device.type == "cpu" and self.dtype in (torch.float32, torch.float64)
+        self._few = FewTokens(self) if plain else None
+        head = model.lm_head
+        self._rounded = Rounded(head.weight, head.bias) if Rounded.runs(head.weight) else None
 
     @staticmethod
     def runs(model: Any) -> bool:
@@ -89,22 +103,30 @@ class LlamaForward:
             self._stamp = stamp
             for layer in self.layers:
                 layer.refresh()
+            if self._rounded is not None:
+                self._rounded.refresh()
 
     def run(self, feed: Feed, chosen: torch.Tensor | None) -> torch.Tensor:
-        """Run the tokens and give the logits after `feed.ends`; shape (ends, vocabulary)."""
-        if self.cache.reserve(int(feed.positions.max()) + 1) and self._graphs is not None:
-            self._graphs.forget()
-        if self._graphs is not None:
-            hidden = self._graphs.run(feed, chosen)
-        else:
-            hidden = self._trunk(feed)
-            if feed.runs:
-                hidden = hidden[torch.from_numpy(feed.ends).to(self.device)]
+        """Run the tokens and give the last hidden states of `feed.ends`; shape (ends, hidden)."""
+        if self.cache.reserve(int(feed.positions.max()) + 1) and self.graphs is not None:
+            self.graphs.forget()
+        if self.graphs is not None:
+            return self.graphs.run(feed, chosen)
+        few = self._few if len(feed.tokens) <= FEW_TOKENS and feed.singles + len(feed.runs) <= FEW_ROWS else None
+        hidden = self._trunk(feed) if few is None else torch.from_numpy(few.run(feed))
+        return hidden[torch.from_numpy(feed.ends).to(self.device)] if feed.runs else hidden
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """As `Forward.logits`."""
         return linear(hidden, self.model.lm_head.weight, self.model.lm_head.bias)
+
+    def scores(self, hidden: torch.Tensor) -> Scores:
+        """As `Forward.scores`."""
+        return Whole(self.logits(hidden)) if self._rounded is None else self._rounded.scores(hidden)
 
     def _trunk(self, feed: Feed) -> torch.Tensor:
         """The last hidden state of every token; shape (tokens, hidden)."""
-        plan = Plan(feed, self.dtype, self.device)
+        plan = Plan(feed, self.dtype, self.device, SHORT)
         tokens = len(feed.tokens)
         x = self.model.model.embed_tokens.weight[torch.from_numpy(feed.tokens).to(self.device)]
         cos, sin = self.cos[plan.positions].unsqueeze(1), self.sin[plan.positions].unsqueeze(1)

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lamlam.generate.output import Scores
+
 Int64 = npt.NDArray[np.int64]
 
 _FIRST_LENGTH = 256
@@ -72,8 +74,14 @@ class Forward(Protocol):
     """Whether a run goes on while the caller does something else, as on a GPU."""
 
     def run(self, feed: Feed, chosen: torch.Tensor | None) -> torch.Tensor:
-        """Run the tokens and give the logits after `feed.ends`; shape (ends, vocabulary). `chosen`: int64, the last
-        choice, for `feed.sources`."""
+        """Run the tokens and give what the logits after `feed.ends` are computed from; shape (ends, anything), not to
+        be used after the next run. `chosen`: int64, the last choice, for `feed.sources`."""
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """The logits of what `run` gave, or of some rows of it; shape (rows, vocabulary). May be written to."""
+
+    def scores(self, hidden: torch.Tensor) -> Scores:
+        """The logits, on a CPU, where not all need be known."""
 
     def refresh(self) -> None:
         """Take over weights that were changed; called when no row runs."""

@@ -9,6 +9,7 @@ stand at nodes of both kinds, and all are answered together by a few operations 
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ class PrefixIndex:
 
     def __init__(self, folder: str | Path, encode: Encode, closing: tuple[int, int], fingerprint: str) -> None:
         self._folder, self._fingerprint, self._encode, self._closing = Path(folder), fingerprint, encode, closing
+        self._meta_file = str(self._folder / "meta.json")
         self._lock = threading.RLock()
         self.hot_version = 0
         self._hot_rows: npt.NDArray[np.bool_] | None = None
@@ -257,7 +259,7 @@ class PrefixIndex:
 
     def _files(self) -> tuple[int, int]:
         try:
-            stat = (self._folder / "meta.json").stat()
+            stat = os.stat(self._meta_file)
         except OSError:
             return 0, 0
         return stat.st_ino, stat.st_mtime_ns

@@ -1,0 +1,140 @@
+"""The output layer on a CPU, as the search for the likeliest token wants it: roughly of all tokens, exactly of a few.
+
+For one row, the output layer of a vocabulary of 32,000 is reading its weights. Rounded to 8 bits they are a quarter as
+many bytes, and processors with VNNI multiply them several times as fast. How far a rough score may be off is known
+(`Rounded`), so that the few tokens near the highest one hold the likeliest for certain; these are then scored exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Int64 = npt.NDArray[np.int64]
+Numbers = npt.NDArray[Any]
+
+_LEVELS = 127
+_TINY = 1e-30
+_APART = 500  # one token of so many may have weights too large for the scale of the others
+
+
+class Rough(NamedTuple):
+    """Rough scores of some rows.
+
+    `scores`: shape (rows, vocabulary), good until the next ones are asked for, and may be written to; `slack`, shape
+    (rows, 1): a token whose score is lower than another's by more is less likely. `apart`: tokens of which the scores
+    say nothing.
+    """
+
+    scores: Numbers
+    slack: Numbers
+    apart: Int64
+
+
+class Scores(Protocol):
+    """The logits of some rows, which need not all be known."""
+
+    def rough(self, rows: Int64) -> Rough:
+        """Rough scores of all tokens in some of the rows."""
+
+    def exact(self, rows: Int64, tokens: Int64) -> Numbers:
+        """The logits of some tokens, each in a row."""
+
+
+class Whole:
+    """Scores that are all computed."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        wide = logits.dtype in (torch.float32, torch.float64)
+        self._logits = (logits if wide else logits.float()).numpy()
+
+    def rough(self, rows: Int64) -> Rough:
+        """As `Scores.rough`; these are exact."""
+        return Rough(self._logits[rows], np.zeros((len(rows), 1)), np.zeros(0, np.int64))
+
+    def exact(self, rows: Int64, tokens: Int64) -> Numbers:
+        """As `Scores.exact`."""
+        exact: Numbers = self._logits[rows, tokens]
+        return exact
+
+
+class Rounded:
+    """An output layer with its weights rounded to 8 bits beside it, all by one scale.
+
+    With weights w = s·q + e and a hidden state x = t·p + f, q and p whole numbers, a logit is w·x = st·q·p + e·x +
+    s·q·f. So it is off from st·q·p, which is computed without rounding, by |e||x| + |s·q||f| at most (Cauchy-Schwarz).
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self._weight: Numbers = weight.detach().numpy()
+        self._bias: Numbers | None = None if bias is None else bias.detach().numpy()
+        self._whole = torch.empty(weight.shape, dtype=torch.int8)
+        self._buffer = torch.empty((0, len(weight)), dtype=torch.int32)
+        self.refresh()
+
+    @staticmethod
+    def runs(weight: torch.Tensor) -> bool:
+        """Whether this is faster, and without a fault: without VNNI, products of 8 bits are cut off at 16."""
+        capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        vnni = capabilities.get("avx512_vnni") or capabilities.get("avx_vnni")
+        return bool(vnni) and weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64)
+
+    def refresh(self) -> None:
+        """Round the weights again."""
+        largest = np.abs(self._weight).max(axis=1)
+        size = len(largest) // _APART
+        apart = largest > 1.5 * np.partition(largest, -size - 1)[-size - 1]
+        if self._bias is not None:
+            apart |= self._bias != 0
+        self._apart: Int64 = apart.nonzero()[0]
+        self._scale = float(largest[~apart].max(initial=0)) / _LEVELS or 1.0
+        whole = self._whole.numpy()
+        self._error = self._size = 0.0  # the largest |e| and |s·q|
+        for first in range(0, len(whole), 4096):  # lest the copies take more memory than the weights
+            its = slice(first, first + 4096)
+            weights = np.where(apart[its, None], 0, self._weight[its]).astype(np.float64)
+            rounded = np.rint(weights / self._scale)
+            whole[its] = rounded
+            rounded *= self._scale
+            self._error = max(self._error, float(np.linalg.norm(weights - rounded, axis=1).max()))
+            self._size = max(self._size, float(np.linalg.norm(rounded, axis=1).max()))
+
+    def scores(self, hidden: torch.Tensor) -> Scores:
+        """The scores after hidden states, shape (rows, hidden)."""
+        return _RoundedScores(self, hidden.numpy())
+
+    def rough(self, hidden: Numbers) -> Rough:
+        """As `Scores.rough`, for rows of hidden states."""
+        hidden = hidden.astype(np.float64)
+        scale = np.maximum(np.abs(hidden).max(axis=1, keepdims=True), _TINY) / _LEVELS
+        whole = np.rint(hidden / scale)
+        left = hidden - whole * scale
+        off = self._error * np.sqrt(np.vecdot(hidden, hidden)) + self._size * np.sqrt(np.vecdot(left, left))
+        if len(self._buffer) < len(hidden):
+            self._buffer = torch.empty((len(hidden), len(self._whole)), dtype=torch.int32)
+        scores = self._buffer[: len(hidden)]
+        torch._int_mm(torch.from_numpy(whole.astype(np.int8)), self._whole.t(), out=scores)
+        slack = np.ceil(2 * off[:, None] / (self._scale * scale) * (1 + 1e-6))
+        return Rough(scores.numpy(), slack, self._apart)
+
+    def exact(self, hidden: Numbers, tokens: Int64) -> Numbers:
+        """The logits of tokens, each after a hidden state; float64, so that equal rows of weights are equally likely
+        and no rounding depends on what else is in the batch."""
+        logits: Numbers = np.vecdot(self._weight[tokens].astype(np.float64), hidden.astype(np.float64))
+        if self._bias is not None:
+            logits += self._bias[tokens]
+        return logits
+
+
+class _RoundedScores:
+    def __init__(self, output: Rounded, hidden: Numbers) -> None:
+        self._output, self._hidden = output, hidden
+
+    def rough(self, rows: Int64) -> Rough:
+        return self._output.rough(self._hidden[rows])
+
+    def exact(self, rows: Int64, tokens: Int64) -> Numbers:
+        return self._output.exact(self._hidden[rows], tokens)
