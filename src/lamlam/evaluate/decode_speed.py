@@ -155,6 +155,7 @@ class _Bench:
             engine.step()
         self._settle()
         engine.settle()
+        length = _length(engine)
         before, steps, started = _counts(requests), [], time.perf_counter()
         last = started
         for _ in range(tokens):
@@ -167,17 +168,18 @@ class _Bench:
         took = time.perf_counter() - started
         engine.settle()
         rate = _rate(before, _counts(requests), took)
-        return rate, took / len(steps), self._bare(engine, batch)
+        return rate, took / len(steps), self._bare(engine, batch, round((_length(engine) - length) / 2))
 
-    def _bare(self, engine: Engine, batch: int) -> float:
-        """The model alone: the rows as they stand are fed a token each, and the likeliest is taken."""
+    def _bare(self, engine: Engine, batch: int, back: int = 0) -> float:
+        """The model alone: the rows as they stand are fed a token each, and the likeliest is taken. `back`: of how many
+        tokens fewer they are to be, so that they are as long as on average while the steps were timed."""
         from lamlam.generate.chooser import Choices
         from lamlam.generate.row import State
         from lamlam.generate.slots import Feed
 
         running = list(engine.running.values())[:batch]
         slots, fed = (np.array([getattr(one, what) for one in running]) for what in ("slot", "fed"))
-        feed = Feed.of(slots, fed - 1, np.full(len(running), 5))
+        feed = Feed.of(slots, (fed - 1 - back).clip(0, fed - 1), np.full(len(running), 5))
         states = np.full(len(running), int(State.TEXT_ONLY))
         times = []
         with torch.inference_mode():
@@ -353,6 +355,11 @@ def _run(engine: Engine, requests: list[Request], leave: int = 0) -> None:
         engine.add(request)
     while not engine.idle and len(engine.waiting) + len(engine.running) >= leave:
         engine.step()
+
+
+def _length(engine: Engine) -> float:
+    """Tokens of the running rows that the model has seen, on average."""
+    return mean(request.fed for request in engine.running.values())
 
 
 def _counts(requests: list[Request]) -> tuple[int, int, int]:

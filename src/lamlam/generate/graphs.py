@@ -124,6 +124,7 @@ class ChoiceGraphs:
         if hot is not None and hot is not self._hot:
             self._hot = hot
             self._captured.clear()
+            self._pool = torch.cuda.graph_pool_handle()  # one without graphs is gone
         captured = self._captured.get(size)
         if captured is None:
             captured = self._captured[size] = self._capture(size)
