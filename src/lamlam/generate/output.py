@@ -80,7 +80,8 @@ class Rounded:
         """Whether this is faster, and without a fault: without VNNI, products of 8 bits are cut off at 16."""
         capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         vnni = capabilities.get("avx512_vnni") or capabilities.get("avx_vnni")
-        return bool(vnni) and weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64)
+        right = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64)
+        return bool(vnni) and right and weight.shape[1] > 1  # with one column PyTorch 2.13 gives other numbers
 
     def refresh(self) -> None:
         """Round the weights again."""
