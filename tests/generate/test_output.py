@@ -62,6 +62,7 @@ def test_what_is_left_out_is_less_likely_by_the_bound():
     output = Rounded(weight, None)
     rough, slack, apart = output.rough(hidden.numpy()[1:])
     exact = hidden[1:].double().numpy() @ weight.double().numpy().T
+    rough = rough[:, :3000]
     near = rough >= rough.max(axis=1, keepdims=True) - slack
     assert not len(apart)
     assert near[np.arange(4), exact.argmax(axis=1)].all()

@@ -48,9 +48,8 @@ class Plan:
         # Where all slots up to the last have one token each, in order, nothing has to be sorted in.
         self.dense = not feed.runs and self.used == feed.singles and bool((own[1:] > own[:-1]).all())
         if not self.dense:
-            self._tokens, self._own, self._columns = (
-                torch.from_numpy(array).to(device) for array in (tokens, own, columns)
-            )
+            self._tokens = torch.from_numpy(tokens).to(device) if long else None
+            self._places = torch.from_numpy(own * self.width + columns).to(device)
         self.mask: torch.Tensor | None = None
         if self.used > 1 or self.width > 1:
             newest = np.zeros((self.used, self.width), np.int64)  # what has no token sees one position
@@ -71,11 +70,14 @@ class Plan:
         grouped = query.shape[1] != keys.shape[1]
         if self.dense:
             return self._few(query.unsqueeze(1), keys, values, scale, grouped).squeeze(1)
-        seen = torch.empty_like(query)
+        few = query if self._tokens is None else query.index_select(0, self._tokens)
+        spread = query.new_zeros((self.used * self.width, *query.shape[1:])).index_copy_(0, self._places, few)
+        spread = spread.view(self.used, self.width, *query.shape[1:])
         if self.used:
-            spread = query.new_zeros((self.used, self.width, *query.shape[1:]))
-            spread[self._own, self._columns] = query[self._tokens]
-            seen[self._tokens] = self._few(spread, keys, values, scale, grouped)[self._own, self._columns]
+            few = self._few(spread, keys, values, scale, grouped).flatten(0, 1).index_select(0, self._places)
+        if self._tokens is None:
+            return few
+        seen = torch.empty_like(query).index_copy_(0, self._tokens, few)
         for its, slot, until, causal in self.runs:
             out = scaled_dot_product_attention(
                 query[its].transpose(0, 1).unsqueeze(0),

@@ -6,12 +6,14 @@ be the likeliest, and these are scored.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from lamlam.generate.constraint import Only
-from lamlam.generate.output import Scores
+from lamlam.generate.output import BLOCK, Scores
 from lamlam.generate.slots import Int64
 
 
@@ -68,10 +70,8 @@ class Likeliest:
             number[places] = np.arange(len(places))
             its = number[banned[0]]
             rough[its[its >= 0], banned[1][its >= 0]] = lowest
-        highest = torch.from_numpy(rough).amax(dim=1, keepdim=True).numpy()
-        near = np.flatnonzero(rough >= np.maximum(highest - slack, lowest).astype(rough.dtype))
-        near = near[rough.reshape(-1)[near] > lowest]
-        rows, tokens = near // self._size, near % self._size
+        rough[:, self._size :] = lowest
+        rows, tokens = _highest(rough, slack, lowest)
         sizes = [len(more) for _, more in parts]
         if any(sizes):
             rows = np.concatenate([rows, np.arange(len(places)).repeat(sizes)])
@@ -89,6 +89,23 @@ class Likeliest:
         blank = barred.copy()
         blank[self._apart] = True
         return blank.nonzero()[0], self._apart[~barred[self._apart]]
+
+
+def _highest(rough: npt.NDArray[Any], slack: npt.NDArray[Any], lowest: float) -> tuple[Int64, Int64]:
+    """Where the scores are within `slack` of the highest of their row, and above `lowest`: rows, columns.
+
+    Looked for in blocks whose highest score is: to compare all would take as long again as to compute them.
+    """
+    size = rough.shape[1]
+    block = BLOCK if size % BLOCK == 0 else size
+    tops = torch.from_numpy(rough).view(len(rough), -1, block).amax(dim=2).numpy()
+    least = np.maximum(tops.max(axis=1, keepdims=True) - slack, lowest).astype(rough.dtype)
+    blocks = np.flatnonzero(tops >= least)
+    rows = blocks // tops.shape[1]
+    scores = rough.reshape(-1, block)[blocks]
+    found = np.flatnonzero((scores >= least[rows]) & (scores > lowest))
+    its = found // block
+    return rows[its], blocks[its] % tops.shape[1] * block + found % block
 
 
 _NOBODY: Int64 = np.zeros((2, 0), np.int64)

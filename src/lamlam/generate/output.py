@@ -16,6 +16,9 @@ import torch
 Int64 = npt.NDArray[np.int64]
 Numbers = npt.NDArray[Any]
 
+BLOCK = 128
+"""The columns of rough scores come in blocks of so many."""
+
 _LEVELS = 127
 _TINY = 1e-30
 _APART = 500  # one token of so many may have weights too large for the scale of the others
@@ -24,9 +27,9 @@ _APART = 500  # one token of so many may have weights too large for the scale of
 class Rough(NamedTuple):
     """Rough scores of some rows.
 
-    `scores`: shape (rows, vocabulary), good until the next ones are asked for, and may be written to; `slack`, shape
-    (rows, 1): a token whose score is lower than another's by more is less likely. `apart`: tokens of which the scores
-    say nothing.
+    `scores`: shape (rows, vocabulary or more), columns beyond the vocabulary mean nothing; good until the next ones are
+    asked for, and may be written to. `slack`, shape (rows, 1): a token whose score is lower than another's by more is
+    less likely. `apart`: tokens of which the scores say nothing.
     """
 
     scores: Numbers
@@ -71,8 +74,9 @@ class Rounded:
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         self._weight: Numbers = weight.detach().numpy()
         self._bias: Numbers | None = None if bias is None else bias.detach().numpy()
-        self._whole = torch.empty(weight.shape, dtype=torch.int8)
-        self._buffer = torch.empty((0, len(weight)), dtype=torch.int32)
+        columns = -(-len(weight) // BLOCK) * BLOCK
+        self._whole = torch.zeros((columns, weight.shape[1]), dtype=torch.int8)
+        self._buffer = torch.empty((0, columns), dtype=torch.int32)
         self.refresh()
 
     @staticmethod
@@ -92,7 +96,7 @@ class Rounded:
             apart |= self._bias != 0
         self._apart: Int64 = apart.nonzero()[0]
         self._scale = float(largest[~apart].max(initial=0)) / _LEVELS or 1.0
-        whole = self._whole.numpy()
+        whole = self._whole.numpy()[: len(self._weight)]
         self._error = self._size = 0.0  # the largest |e| and |s·q|
         for first in range(0, len(whole), 4096):  # lest the copies take more memory than the weights
             its = slice(first, first + 4096)
