@@ -224,3 +224,18 @@ def test_a_past_moment_has_no_index(ada, tokenizer):
     ada.snapshot("now")
     with pytest.raises(LamlamError, match="what a base says now"):
         ada.as_of("now").prefix_index(tokenizer)
+
+
+def test_where_nothing_has_changed_no_file_is_read(tokenizer, tmp_path, monkeypatch):
+    with KnowledgeBase.open(tmp_path / "facts.db", create=True) as kb:
+        kb.add([Fact("Ada", "r", "v")])
+        index = kb.prefix_index(tokenizer)
+        read = []
+        replay = index._replay
+        monkeypatch.setattr(index, "_replay", lambda: read.append(1) or replay())
+        assert not index.refresh()
+        assert not read
+        kb.add([Fact("Byron", "r", "v")])
+        index.refresh()
+        assert read
+        assert walk(index, tokenizer, "Byron", "r") >= 0

@@ -186,8 +186,7 @@ class Engine:
         return runs
 
     def _choose(self, slots: Int64, hidden: torch.Tensor) -> None:
-        """Choose the next token of each row that was fed and goes on from there. `slots`: of each row of
-        `hidden`."""
+        """Choose the next token of each row that was fed and goes on from there. `slots`: of the rows of `hidden`."""
         batch = self._batch
         ready = (slots >= 0) & batch.there[slots] & (batch.fed[slots] == batch.length[slots])
         choices = Choices(np.where(ready, batch.state[slots], State.TEXT))
