@@ -10,7 +10,7 @@ from lamlam.generate import llama
 from lamlam.generate.few import FewTokens
 from lamlam.generate.llama import LlamaForward
 from lamlam.generate.slots import Feed, Run
-from tests.generate.conftest import HashBase
+from tests.generate.conftest import HashBase, make_model
 from tests.generate.test_engine import PROMPTS, SAMPLINGS, Engine, abstain, check, requests_of, run
 
 
@@ -44,3 +44,14 @@ def test_without_it_rows_equal_the_reference_too(models, tokenizer, sampling, mo
     requests = requests_of(tokenizer, PROMPTS, abstain, sampling, max_new_tokens=12, max_lookups=4)
     run(Engine(models[0], tokenizer, base, slots=6), requests)
     check(models[0], tokenizer, base, requests)
+
+
+def test_gates_far_below_zero_are_shut(tokenizer):
+    model = make_model(tokenizer, 0).float()
+    with torch.no_grad():
+        model.model.layers[0].mlp.gate_proj.weight.mul_(1e4)
+    forward = LlamaForward(model, 1)
+    feed = Feed.of(np.array([0]), np.array([0]), np.array([5]))
+    with torch.inference_mode():
+        expected = forward._trunk(feed).numpy()
+        np.testing.assert_allclose(FewTokens(forward).run(feed), expected, rtol=1e-4, atol=1e-5)

@@ -45,6 +45,7 @@ class FewTokens:
         self._norms: list[Floats] = [norm.detach().numpy() for norm in (*norms, forward.model.model.norm.weight)]
         self._embeddings: Floats = forward.model.model.embed_tokens.weight.detach().numpy()
 
+    @np.errstate(over="ignore")  # of a gate far below 0, which is shut
     def run(self, feed: Feed) -> Floats:
         """The last hidden state of every token; shape (tokens, hidden)."""
         forward, tokens = self._forward, len(feed.tokens)
