@@ -1,6 +1,6 @@
 """Where the time of one of our training steps goes on a GPU: its kernels by name, and the gaps between them.
 
-    python benchmarks/train_profile.py [MODEL] [--micro-batch 32] [--recompute 1] [--top 25]
+    python benchmarks/train_profile.py [MODEL] [--micro-batch 64] [--recompute 0] [--top 25]
 
 A step of 128 windows of 1,024 made-up tokens, as `lamlam eval speed train` runs it, traced by torch.profiler. Beside
 it, what a large matrix product reaches when it runs for two seconds without a pause, which tells what the card's power
@@ -44,8 +44,8 @@ def card() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="llama-176m")
-    parser.add_argument("--micro-batch", type=int, default=32)
-    parser.add_argument("--recompute", type=int, default=1)
+    parser.add_argument("--micro-batch", type=int, default=64)
+    parser.add_argument("--recompute", type=int, default=0)
     parser.add_argument("--top", type=int, default=25)
     given = parser.parse_args()
     accelerator = Accelerator()

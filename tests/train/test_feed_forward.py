@@ -13,6 +13,7 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 from lamlam.train import fast, feed_forward
 
 HIDDEN, WIDTH = 24, 56
+KEPT = feed_forward.Kept.BEFORE
 
 
 @pytest.fixture
@@ -33,10 +34,16 @@ def quack(monkeypatch):
         grad_before[:, 1::2] = inner * functional.silu(gate)
         return grad_before, functional.silu(gate) * up
 
+    def silu_derivative(grad, down, before):
+        return gemm_dgated(grad, down, before, "swiglu", None)[0]
+
     interface, config = types.ModuleType("quack.gemm_interface"), types.ModuleType("quack.gemm_config")
     interface.gemm_gated, interface.gemm_dgated, config.GemmConfig = gemm_gated, gemm_dgated, dict
+    ours = types.ModuleType("lamlam.train.derivative")
+    ours.silu_derivative, ours.has_derivative = silu_derivative, lambda hidden, width: True
     for name, module in (
         ("quack", types.ModuleType("quack")),
+        (ours.__name__, ours),
         (interface.__name__, interface),
         (config.__name__, config),
     ):
@@ -63,12 +70,12 @@ def apart(found, expected):
     return [float((a.double() - b.double()).norm() / b.double().norm()) for a, b in zip(found, expected, strict=True)]
 
 
-def by_operator(module, x, keep=True):
+def by_operator(module, x, keep=feed_forward.Kept.BEFORE):
     weights = (module.gate_proj.weight, module.up_proj.weight, module.down_proj.weight)
     return feed_forward.feed_forward(x.flatten(0, 1), *weights, keep)[0].view(x.shape)
 
 
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("keep", feed_forward.Kept)
 def test_values_and_gradients_are_those_of_the_plain_modules(quack, monkeypatch, keep):
     """In float32, where rounding hides nothing; the backward pass in two parts."""
     monkeypatch.setattr(feed_forward, "_LEAST_ROWS", 4)
@@ -76,10 +83,21 @@ def test_values_and_gradients_are_those_of_the_plain_modules(quack, monkeypatch,
     assert max(apart(run(plain(), partial(by_operator, keep=keep), torch.float32), expected)) < 1e-6
 
 
+@pytest.mark.parametrize("keep", feed_forward.Kept)
+def test_no_tokens_have_no_gradients(quack, keep):
+    """As in the last layer, where nothing of a micro-batch trains."""
+    module = plain()
+    x = torch.empty(0, HIDDEN, requires_grad=True)
+    weights = (module.gate_proj.weight, module.up_proj.weight, module.down_proj.weight)
+    feed_forward.feed_forward(x, *weights, keep)[0].sum().backward()
+    assert x.grad.shape == (0, HIDDEN)
+    assert not any(weight.grad.any() for weight in weights)
+
+
 def test_bfloat16_is_as_close_as_the_plain_modules(quack):
     expected = run(plain(), LlamaMLP.__call__, torch.float64)
     theirs = apart(run(plain(), LlamaMLP.__call__, torch.float32, autocast=True), expected)
-    ours = apart(run(plain(), lambda m, x: fast._InKernels(m)(x), torch.float32, autocast=True), expected)
+    ours = apart(run(plain(), lambda m, x: fast._InKernels(m, KEPT)(x), torch.float32, autocast=True), expected)
     assert all(a < 1.5 * b for a, b in zip(ours, theirs, strict=True))
 
 
@@ -92,7 +110,7 @@ def test_a_compiled_layer_takes_the_operator_whole(quack):
 def test_without_autocast_the_kernels_are_left_alone():
     """They are for bfloat16: float32 stays float32, and QuACK, which is not installed here, is not imported."""
     expected = run(plain(), LlamaMLP.__call__, torch.float32)
-    assert max(apart(run(plain(), lambda m, x: fast._InKernels(m)(x), torch.float32), expected)) == 0
+    assert max(apart(run(plain(), lambda m, x: fast._InKernels(m, KEPT)(x), torch.float32), expected)) == 0
 
 
 def test_a_cpu_has_no_kernels():

@@ -38,7 +38,7 @@ def chunks(request, monkeypatch):
     monkeypatch.setattr(loss_module, "_LEAST_TOKENS", 5)
     monkeypatch.setattr(loss_module, "_LOGITS_AT_ONCE", {"cpu": 1})
     way = loss_module._softmax_loss_on_cpu if request.param == "on_cpu" else loss_module._softmax_loss
-    monkeypatch.setattr(loss_module, "_loss_and_gradient", lambda device: way)
+    monkeypatch.setattr(loss_module, "_loss_and_gradient", lambda device, dtype: way)
 
 
 @pytest.mark.parametrize(("scale", "bound"), [(1.0, 1e-6), (300.0, 1e-4)])

@@ -28,6 +28,9 @@ def train(
     ] = None,
     windows: Annotated[int, typer.Option(min=1, help="Windows in an optimiser step.")] = 128,
     micro_batch: Annotated[int, typer.Option(min=1, help="Windows in a forward pass.")] = 32,
+    their_micro_batch: Annotated[
+        int | None, typer.Option(min=1, help="The same for plain and peer. As ours, if not given.")
+    ] = None,
     context: Annotated[int, typer.Option(min=1, help="Tokens in a window.")] = 1024,
     recompute: Annotated[
         int, typer.Option(min=0, help="Layers whose feed-forward we compute again, to save memory.")
@@ -45,13 +48,15 @@ def train(
     """
     from lamlam.train.speed import measure_training
 
-    if windows % micro_batch:
-        raise LamlamError(f"a micro-batch of {micro_batch} windows does not divide a step of {windows}")
+    for size in (micro_batch, their_micro_batch or micro_batch):
+        if windows % size:
+            raise LamlamError(f"a micro-batch of {size} windows does not divide a step of {windows}")
     speeds = measure_training(
         model,
         tuple(only or ("ours", "plain", "peer")),
         windows=windows,
         micro_batch=micro_batch,
+        their_micro_batch=their_micro_batch,
         context=context,
         steps=steps,
         precision=precision,
@@ -66,14 +71,17 @@ def train(
 
 def table(speeds: Speeds) -> list[str]:
     """The lines that are printed."""
+    same = speeds.their_micro_batch == speeds.micro_batch
+    others = "" if same else f" (plain and peer: {speeds.their_micro_batch})"
     lines = [
         f"{speeds.model} on {speeds.processes} × {speeds.device}: steps of {speeds.windows} × {speeds.context} tokens "
-        f"in micro-batches of {speeds.micro_batch}; {speeds.flops_per_token / 1e9:.3f} GFLOP a token",
+        f"in micro-batches of {speeds.micro_batch}{others}; {speeds.flops_per_token / 1e9:.3f} GFLOP a token",
         f"a large matrix product in the same run: {speeds.product / 1e12:.1f} TFLOP/s",
     ]
     for one in speeds.results:
+        windows = speeds.micro_batch if one.name == "ours" else speeds.their_micro_batch
         used = "" if one.utilisation is None else f"{one.utilisation:.1%} of the datasheet's peak, "
-        memory = "" if one.memory is None else f", {one.memory / 2**30:.1f} GiB at {speeds.micro_batch} windows"
+        memory = "" if one.memory is None else f", {one.memory / 2**30:.1f} GiB at {windows} windows"
         again = f" (feed-forward twice in {speeds.recompute} layers)" if one.name == "ours" and speeds.recompute else ""
         lines.append(
             f"{one.name}: {one.tokens_per_second:,.0f} tokens/s, {used}{one.of_product:.1%} of that product{memory}, "

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from lamlam.train.fast import hidden_of
 from lamlam.train.feed_forward import has_kernels, plus_product
 
 _LOGITS_AT_ONCE = {"cuda": 1 << 28, "cpu": 1 << 22}
@@ -49,10 +50,7 @@ class SummedLoss(torch.nn.Module):
         if torch.is_autocast_enabled(device):
             # What flows from layer to layer is then in autocast's dtype too.
             embedded = embedded.to(torch.get_autocast_dtype(device))
-        hidden = self.model.base_model(
-            inputs_embeds=embedded, position_ids=position_ids, use_cache=False
-        ).last_hidden_state
-        trained = hidden.flatten(0, 1).index_select(0, positions)
+        trained = hidden_of(self.model, embedded, positions, position_ids)
         return linear_cross_entropy(trained, self.model.get_output_embeddings().weight, targets)
 
 
@@ -85,7 +83,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             some = hidden[begin : begin + rows]
             logits = some @ matrix.t()
             logits[:, words:] = -torch.inf  # padding has no probability, and no gradient
-            nats, grad = _loss_and_gradient(device)(logits, targets[begin : begin + rows])
+            nats, grad = _loss_and_gradient(device, logits.dtype)(logits, targets[begin : begin + rows])
             total += nats
             if grad_hidden is not None:
                 torch.mm(grad, matrix, out=grad_hidden[begin : begin + rows])
@@ -133,7 +131,7 @@ def _softmax_loss_in_place(logits: torch.Tensor, targets: torch.Tensor) -> tuple
 
 
 @cache
-def _loss_and_gradient(device: torch.device) -> Any:
-    if has_kernels(device):
+def _loss_and_gradient(device: torch.device, dtype: torch.dtype) -> Any:
+    if has_kernels(device) and dtype == torch.bfloat16:
         return _softmax_loss_in_place
     return torch.compile(_softmax_loss, dynamic=True) if device.type == "cuda" else _softmax_loss_on_cpu

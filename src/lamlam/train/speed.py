@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from transformers import AutoModelForCausalLM
 from lamlam.corpus import IGNORED, Batch
 from lamlam.errors import LamlamError
 from lamlam.model.presets import PRESETS
+from lamlam.train.engine import Later
 from lamlam.train.fast import speed_up
 from lamlam.train.flops import datasheet_peak, flops_per_token, measured_peak, synchronize
 from lamlam.train.loss import SummedLoss
@@ -57,6 +59,7 @@ class Speeds:
     context: int
     windows: int
     micro_batch: int
+    their_micro_batch: int
     recompute: int
     processes: int
     flops_per_token: float
@@ -79,6 +82,7 @@ def measure_training(
     *,
     windows: int = 128,
     micro_batch: int | None = None,
+    their_micro_batch: int | None = None,
     context: int = 1024,
     steps: int = 4,
     seed: int = 0,
@@ -86,8 +90,9 @@ def measure_training(
     recompute: int = 0,
 ) -> Speeds:
     """Measure `contestants` at a preset's shape: "ours", "peer", "plain" (transformers' model compiled, with
-    ready-made labels). `windows`: in an optimiser step; `micro_batch`: in a forward pass (all if None);
-    `recompute`: of how many layers we compute the feed-forward again in the backward pass, to save memory.
+    ready-made labels). `windows`: in an optimiser step; `micro_batch`: of these in a forward pass of ours (all if
+    None); `their_micro_batch`: of the others (as ours if None), since each is fastest at another; `recompute`: of how
+    many layers we compute the feed-forward again in the backward pass, to save memory.
 
     Under torchrun, "ours" runs on all processes, and the rate is that of all together.
     """
@@ -97,7 +102,7 @@ def measure_training(
     product = measured_peak(device, torch.bfloat16 if precision == "bf16" else torch.float32)
     batch = made_up_batch(windows, context, seed)
     share = micro_batch or windows
-    once = Batch(*(part[:share] for part in batch[:2]))
+    their_share = their_micro_batch or share
     makers: dict[str, Any] = {"ours": partial(_ours, recompute=recompute), "plain": _plain, "peer": _peer}
     for name in contestants:
         if name not in makers:
@@ -110,13 +115,14 @@ def measure_training(
         model = _model(preset, seed, device)
         flops = flops_per_token(model, context)
         make = makers[name](accelerator, model, context, precision)
-        first = make(once, share)()  # compiles
+        own = share if name == "ours" else their_share
+        step = make(batch, own)
+        first = step()  # compiles
         memory = None
         if on_gpu:
             torch.cuda.reset_peak_memory_stats()
-            make(once, share)()
+            make(Batch(*(part[:own] for part in batch[:2])), own)()
             memory = torch.cuda.max_memory_allocated()
-        step = make(batch, share)
         step()
         synchronize(device)
         began = time.perf_counter()
@@ -135,7 +141,8 @@ def measure_training(
             torch.cuda.empty_cache()
     device_name = torch.cuda.get_device_name(device) if on_gpu else f"CPU, {torch.get_num_threads()} threads"
     processes = accelerator.num_processes
-    return Speeds(preset, device_name, context, windows, share, recompute, processes, flops, product, results)
+    sizes = (context, windows, share, their_share, recompute, processes)
+    return Speeds(preset, device_name, *sizes, flops, product, results)
 
 
 def made_up_batch(windows: int, context: int, seed: int = 0) -> Batch:
@@ -170,14 +177,13 @@ def _ours(
 
     def make(batch: Batch, micro_batch: int) -> Step:
         recipe = make_recipe({**plan, "batch": len(batch.inputs), "micro_batch": micro_batch})
-        pending: list[torch.Tensor] = []
+        launched: deque[Later] = deque()
 
         def step() -> float:
             nats, trained = train_step(accelerator, objective, optimizers, batch, recipe)
-            first = not pending
-            pending[:] = [nats]
-            # As in a training, nothing waits for the loss of the step just launched.
-            return float(nats) / trained if first else 0.0
+            launched.append(Later(nats))
+            # As in a training, the loss of a step is read when the next one is launched.
+            return (launched[0] if len(launched) == 1 else launched.popleft()).read() / trained
 
         return step
 
