@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -23,11 +24,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from scipy import stats
 
 from lamlam.corpus import ShardDocuments, pack, read_info, tokenizer_texts
 from lamlam.evaluate import Windowing, token_nlls
 from lamlam.model import load_model, train_tokenizer
-from lamlam.select import Scores, sampled, score_documents, top_share, write_selection
+from lamlam.select import Scores, score_documents, top_share, write_selection
 from lamlam.text import Document
 from lamlam.text.files import read_documents, write_documents
 from lamlam.train import make_recipe, pretrain
@@ -103,35 +105,62 @@ def score(out: Path) -> None:
 
 
 def students(out: Path, settings: list[str]) -> None:
-    """Choose by the scores, train on each choice, and print what each came to on the held-out documents."""
+    """Choose by the scores, train on each choice, and print what each came to on the held-out documents.
+
+    What a student came to is kept beside it, so that several calls, each with seeds of its own, may share the work.
+    """
     with np.load(out / "scores.npz", allow_pickle=False) as arrays:
         found = Scores(**{name: arrays[name] for name in Scores._fields})
-    difference, tokens = found.difference, found.tokens
-    choices = {
-        "all": np.ones(len(tokens), np.int64),
-        "best half": top_share(difference, tokens, 0.5),
-        "worst half": top_share(-difference, tokens, 0.5),
-        "drawn, temperature 0.2": sampled(difference, tokens, 0.5, 0.2, 0),
-    }
-    runs, pool, held_out = out / "students", _pool(out), list(read_documents(out / "held-out.parquet"))
     own = {key: yaml.safe_load(value) for key, _, value in (setting.partition("=") for setting in settings)}
-    seeds = own.pop("seeds", [0])
+    seeds, wanted = own.pop("seeds", [0]), own.pop("choices", None)
+    choices = {name: copies for name, copies in _choices(found).items() if not wanted or name in wanted}
+    runs, pool, held_out = out / "students", _pool(out), list(read_documents(out / "held-out.parquet"))
     results: dict[str, list[dict[str, float]]] = {}
     for seed in seeds:
         for choice, copies in choices.items():
-            name = choice.replace(" ", "-").replace(",", "")
+            name = choice.replace(" ", "-")
             if not (runs / f"shards-{name}").is_dir():
                 write_selection(pool, copies, runs / f"shards-{name}", {"choice": choice})
-            plan = {**STUDENT, **own, "seed": seed}
-            _train(runs / f"shards-{name}", runs / f"{name}-{seed}", plan)
-            values = _perplexities(runs / f"{name}-{seed}", held_out, plan["context"])
-            results.setdefault(choice, []).append(values)
-            print(f"{choice}, seed {seed}: {_told(values)}", flush=True)
-    print("held-out perplexity at equal steps, mean over seeds")
-    for choice, values_found in results.items():
-        means = {key: float(np.mean([values[key] for values in values_found])) for key in values_found[0]}
-        copies = choices[choice]
-        print(f"{choice} ({(copies > 0).sum():,} documents, {int(copies @ tokens):,} tokens): {_told(means)}")
+            run, plan = runs / f"{name}-{seed}", {**STUDENT, **own, "seed": seed}
+            kept = run / "perplexities.json"
+            if not kept.is_file():
+                _train(runs / f"shards-{name}", run, plan)
+                kept.write_text(json.dumps(_perplexities(run, held_out, plan["context"])))
+            results.setdefault(choice, []).append(json.loads(kept.read_text()))
+            print(f"{choice}, seed {seed}: {_told(results[choice][-1])}", flush=True)
+    for choice, copies in choices.items():
+        _tell(choice, copies, found, results[choice], results.get("random half"))
+
+
+def _choices(scores: Scores) -> dict[str, Any]:
+    """Copies of each document by the name of the choice. All but the first hold half of the tokens."""
+    difference, tokens = scores.difference, scores.tokens
+    # Tenths by length; within each, documents are ranked among their like only.
+    tenths = np.searchsorted(np.quantile(tokens, np.arange(1, 10) / 10), tokens)
+    alike = sum(top_share(np.where(tenths == one, difference, -np.inf), np.where(tenths == one, tokens, 0), 0.5)
+                * (tenths == one) for one in range(10))  # fmt: skip
+    capped = np.where(difference > np.quantile(difference, 0.9), -np.inf, difference)
+    return {
+        "all": np.ones(len(tokens), np.int64),
+        "random half": top_share(np.random.default_rng(0).random(len(tokens)), tokens, 0.5),
+        "best half": top_share(difference, tokens, 0.5),
+        "worst half": top_share(-difference, tokens, 0.5),
+        "best half by sums": top_share(difference * scores.trained, tokens, 0.5),
+        "best half of each length": alike,
+        "best half without the highest tenth": top_share(capped, tokens, 0.5),
+    }
+
+
+def _tell(choice: str, copies: Any, scores: Scores, found: list[dict[str, float]], base: Any) -> None:
+    """The means over seeds, and how far from the random half, seed by seed, with a 95 % interval of Student."""
+    means = {key: math.exp(np.mean([math.log(values[key]) for values in found])) for key in found[0]}
+    against = ""
+    if base and len(base) > 1 and base is not found:
+        apart = [math.log(one["all"] / other["all"]) for one, other in zip(found, base, strict=True)]
+        half = float(stats.t.ppf(0.975, len(apart) - 1) * np.std(apart, ddof=1) / len(apart) ** 0.5)
+        against = f"; against the random half {np.mean(apart):+.1%} ± {half:.1%}"
+    size = f"{(copies > 0).sum():,} documents, {int(copies @ scores.tokens):,} tokens"
+    print(f"{choice} ({size}): {_told(means)}{against}")
 
 
 def _pool(out: Path) -> ShardDocuments:
