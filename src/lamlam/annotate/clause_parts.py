@@ -153,6 +153,8 @@ def named(token: Token, names: Names) -> str | None:
     left = max([left, *(before.i + 1 for before in token.doc[left : token.i] if "\n" in before.text)])
     words = token.doc[left : token.i + 1]
     determiner = words[0].lower_ in ("the", "this", "a", "an")
+    if words[0].lower_ in ("a", "an") and token.ent_type_ not in ("PERSON", "ORG", "GPE", "WORK_OF_ART"):
+        return None
     if names.means_subject(words.text) or names.means_subject(token.text if token.pos_ == "PRON" else words.text):
         return names.subject
     if any(len(name) > 3 and name in words.text for name in names.spellings if " " in name):
@@ -170,16 +172,42 @@ def named(token: Token, names: Names) -> str | None:
     found = token.doc[start:end]
     if start and (token.doc[start - 1].pos_ == "PROPN" or (token.doc[start - 1].text == "," and found.root.ent_type_)):
         return None  # the end of a longer name, or "Wisconsin" in "from Glenbeulah, Wisconsin is"
-    text = found.text.removesuffix("'s").strip()
-    if not re.match(r"[A-Z0-9]", text) or len(text.split()) > 8 or "," in text:
+    # "Ythan /ˈaɪθən/", "Pasikudah (Tamil: …": how a name is said is no part of it.
+    text = re.split(r" ?[/(\[:]", found.text)[0].removesuffix("'s").strip()
+    place = token.doc.text.find(text, token.doc[left].idx)
+    if any(
+        token.doc.text.startswith(name, place - shift) for name in names.spellings for shift in (0, 4) if text in name
+    ):
+        return names.subject  # "Narrow Road", of "The Narrow Road to the Deep North"
+    if any(word.pos_ == "AUX" for word in found):
+        return None  # the parser took a verb for a part of the name
+    if determiner and names.subject.startswith(f"{text} "):
+        return names.subject  # "the Prime Minister", of that of Latvia
+    if not re.match(r"[A-Z0-9]", text) or len(text.split()) > 8 or "," in text or _goes_on(token, end):
         return None
+    if entity is not None and entity.label_ == "PERSON" and " " not in text and not names.means_subject(text):
+        # Who is meant by a name alone, the text has to have said.
+        fuller = [one.text for one in token.doc.ents if one.end <= token.i and one.text.endswith(f" {text}")]
+        return fuller[0] if fuller else None
     if determiner and " " not in text:  # "the Shire", in a text about a shire; otherwise a noun that is no name
         return names.subject if text.lower() in names.subject.lower().split() else None
     return names.subject if names.means_subject(text) else text
 
 
+def _goes_on(token: Token, end: int) -> bool:
+    """Whether a name has more words than were found: "Prime Minister of Latvia", "NCAA Division I"."""
+    doc = token.doc
+    if end >= len(doc):
+        return False
+    after = doc[end]
+    of_name = (
+        after.lower_ == "of" and end + 1 < len(doc) and (doc[end + 1].pos_ == "PROPN" or doc[end + 1].lower_ == "the")
+    )
+    return of_name or (after.pos_ in ("PROPN", "NUM") and after.head.i < end and token.is_ancestor(after))
+
+
 def _small(word: Token) -> bool:
-    return word.text.islower() and word.pos_ in ("NOUN", "ADJ", "VERB", "ADV")
+    return word.text.islower() and word.text.isalpha() and word.pos_ in ("NOUN", "ADJ", "VERB", "ADV")
 
 
 def noun_name(noun: Token) -> str:
@@ -209,13 +237,13 @@ def object_of(verb: Token) -> Token | None:
 def complement(verb: Token, value: Token) -> str:
     """What a verb has beside the value: "joined *Arsenal* in 1999", "moved *to London* in 1995"."""
     object_ = object_of(verb)
-    if object_ is not None and object_ is not value:
+    if object_ is not None and object_ != value:
         words = [
             token.text
             for token in object_.subtree
             if token.i <= object_.i and token.dep_ not in ("det", "poss", "predet", "relcl")
         ]
-        return " ".join(words[-4:])
+        return " ".join([*words[-4:], *_of_what(object_, value)])
     for child in verb.children:
         if (
             child.dep_ in ("prep", "agent")
@@ -226,12 +254,27 @@ def complement(verb: Token, value: Token) -> str:
             named_so = child.lower_ != "on" or (
                 target is not None and target.pos_ == "PROPN" and target.ent_type_ != "DATE"
             )
-            if target is not None and target is not value and named_so and not target.text[0].isdigit():
+            if target is not None and target != value and named_so and not target.text[0].isdigit():
                 words = [
                     token.text for token in target.subtree if token.i <= target.i and token.dep_ not in ("det", "poss")
                 ]
-                return " ".join([child.text, *words[-3:]])
+                return " ".join([child.text, *words[-3:], *_of_what(target, value)])
     return ""
+
+
+def _of_what(noun: Token, value: Token) -> list[str]:
+    """What a common noun belongs to or takes place in, in short: "of Society", "in Olympics" after "took part"."""
+    if noun.pos_ != "NOUN":
+        return []
+    for child in noun.children:
+        target = next((inner for inner in child.children if inner.dep_ == "pobj"), None)
+        if child.dep_ == "prep" and child.lower_ in ("of", "in", "for") and target is not None and target != value:
+            if target.text.isalpha() and target.i != value.i and value.i not in range(child.i, target.right_edge.i + 1):
+                names = [
+                    word.text for word in target.lefts if word.dep_ in ("compound", "amod") and word.text.isalpha()
+                ]
+                return [child.text, *names[-3:], target.text]
+    return []
 
 
 def title_case(words: str) -> str:

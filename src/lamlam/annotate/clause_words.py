@@ -52,6 +52,8 @@ RIDDLES = frozenset(
         "whom",
         "which",
         "#",
+        "citation",
+        "according",
     }
 )
 """Words that say nothing outside of their sentence."""
@@ -78,6 +80,126 @@ EMPTY_VERBS = frozenset(
     }
 )
 """Verbs that say too little for "Year Decided" to be a question."""
+WHOLE_EVENTS = frozenset(
+    {
+        *(
+            "bear",
+            "die",
+            "found",
+            "establish",
+            "build",
+            "open",
+            "close",
+            "release",
+            "premiere",
+            "retire",
+            "launch",
+            "form",
+        ),
+        *("publish", "create", "hold", "abolish", "incorporate", "dissolve", "complete", "construct", "marry", "end"),
+        *(
+            "air",
+            "broadcast",
+            "introduce",
+            "discover",
+            "demolish",
+            "destroy",
+            "disband",
+            "record",
+            "crown",
+            "ordain",
+            "bury",
+        ),
+        *(
+            "baptise",
+            "baptize",
+            "knight",
+            "graduate",
+            "debut",
+            "relocate",
+            "rename",
+            "restore",
+            "renovate",
+            "consecrate",
+        ),
+        *(
+            "commission",
+            "decommission",
+            "inaugurate",
+            "invent",
+            "design",
+            "write",
+            "produce",
+            "settle",
+            "occur",
+            "happen",
+        ),
+        *(
+            "merge",
+            "cancel",
+            "discontinue",
+            "reopen",
+            "expand",
+            "operate",
+            "exist",
+            "adopt",
+            "charter",
+            "organise",
+            "develop",
+        ),
+        *(
+            "organize",
+            "date",
+            "sink",
+            "wreck",
+            "scrap",
+            "film",
+            "shoot",
+            "cede",
+            "annex",
+            "rebuild",
+            "erect",
+            "unveil",
+            "last",
+        ),
+        *(
+            "bear",
+            "divorce",
+            "emigrate",
+            "resign",
+            "begin",
+            "start",
+            "conclude",
+            "finish",
+            "reign",
+            "rule",
+            "sell",
+            "list",
+        ),
+    }
+)
+"""Verbs that say enough for "Year Founded" to be a question."""
+CREEDS = frozenset(
+    {
+        *(
+            "Christian",
+            "Catholic",
+            "Roman Catholic",
+            "Protestant",
+            "Anglican",
+            "Lutheran",
+            "Methodist",
+            "Baptist",
+            "Jewish",
+        ),
+        *("Muslim", "Islamic", "Hindu", "Buddhist", "Orthodox", "Presbyterian", "Mormon", "Republican", "Democratic"),
+        *("Democrat", "Conservative", "Liberal", "Labour", "Communist", "Socialist", "Nazi"),
+    }
+)
+"""What a recogniser takes for nationalities as well."""
+UNITS = frozenset(
+    {"kilometres", "kilometers", "km", "miles", "metres", "meters", "feet", "hectares", "acres", "years", "days"}
+)
 HOLDS = frozenset({"have", "include", "contain", "comprise", "hold", "feature", "consist", "cover", "house", "span"})
 LOOSE = frozenset(
     {"during", "without", "despite", "like", "than", "over", "about", "after", "before", "among", "under"}

@@ -27,6 +27,7 @@ from lamlam.annotate.clause_parts import (
     what_it_is,
 )
 from lamlam.annotate.clause_words import (
+    CREEDS,
     EMPTY_VERBS,
     HOLDS,
     LIGHT,
@@ -37,7 +38,9 @@ from lamlam.annotate.clause_words import (
     PLACES,
     RIDDLES,
     TIME_PREPOSITIONS,
+    UNITS,
     VAGUE_VALUES,
+    WHOLE_EVENTS,
     WORKS,
 )
 from lamlam.annotate.coreference import Names
@@ -68,7 +71,7 @@ def say(doc: Doc, span: Span, names: Names) -> Said | None:
     # "Casino (1995)" is of the name before it, "(Korean: …)" of what follows.
     aside = kind is Kind.YEAR and tokens.start > 0 and doc[tokens.start - 1].text == "("
     aside |= tokens.end < len(doc) and doc[tokens.end].text == ":"
-    if aside or not is_whole(tokens) or names.means_subject(tokens.text):
+    if aside or not is_whole(tokens) or names.means_subject(tokens.text) or names.subject in tokens.text:
         return None
     root = tokens.root
     first = _first_conjunct(root, tokens)
@@ -86,7 +89,7 @@ def _sensible(said: Said, tokens: Tokens, kind: Kind) -> bool:
     return not (
         RIDDLES & set(words)
         or words[:1] in (["one"], ["to"], ["of"], ["'s"])
-        or not 1 <= len(words) <= 6
+        or not 1 <= len(words) <= 8
         or (kind is Kind.NUMBER and said.rule not in OF_NUMBERS)
         or tokens.text.lower() in VAGUE_VALUES
         or words == tokens.text.lower().split()
@@ -105,11 +108,11 @@ def _described(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | 
     if entity is None:
         return None
     if kind is Kind.NATIONALITY:
-        if names.person and entity != names.subject:
+        if (names.person and entity != names.subject) or tokens.text in CREEDS:
             return None
         relation = "Nationality" if names.person else "Country of Origin" if noun.lemma_.lower() in WORKS else "Country"
         return Said(entity, relation, "described", f"{'person' if names.person else 'thing'} nationality")
-    if kind is Kind.YEAR:
+    if kind is Kind.YEAR and not names.person:
         relation = "Release Year" if noun.lemma_.lower() in WORKS else "Year"
         return Said(entity, relation, "described", f"{noun.lemma_.lower()} year")
     return None
@@ -165,7 +168,7 @@ def _under_preposition(root: Token, tokens: Tokens, kind: Kind, names: Names) ->
     while preposition.dep_ in ("prep", "conj") and preposition.head.pos_ == "ADP":  # "from within"
         preposition = preposition.head
     head = preposition.head
-    small = preposition.lower_
+    small = root.head.lower_ if kind.is_time else preposition.lower_  # "from 1880 to 1966" ended in 1966
     if head.pos_ in VERBS:
         return _under_verb(head, small, root, kind, names)
     if head.pos_ not in ("NOUN", "PROPN", "ADJ", "NUM"):
@@ -189,11 +192,11 @@ def _under_verb(verb: Token, small: str, root: Token, kind: Kind, names: Names) 
         what = complement(verb, root)
         if verb.lemma_ in LIGHT and not what:
             return None
-        if verb.lemma_ in EMPTY_VERBS and not what:
-            return None
+        if verb.lemma_ not in WHOLE_EVENTS and not what:
+            return None  # "Year Sat" says too little
         start = {"from": "start", "since": "start", "until": "end", "till": "end", "to": "end"}.get(small, "")
         unit = "year" if kind is Kind.YEAR else "date"
-        relation = f"{start} {unit} {phrase} {what}"
+        relation = f"{start} {unit} {'' if verb.lemma_ == 'have' else phrase} {what}"
         return Said(entity, title_case(relation), "when", f"{verb.lemma_} {what and '+'} {start} time")
     if small in LOOSE and not kind.is_time:
         return None
@@ -238,7 +241,7 @@ def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | Non
         outer = noun.head  # "in the city of Anderson" is in Anderson
         if outer.head.pos_ in VERBS:
             return _under_verb(outer.head, outer.lower_, noun, Kind.PLACE, names)
-        if outer.head.pos_ == "NOUN" and outer.head is not noun:
+        if outer.head.pos_ == "NOUN" and outer.head != noun:
             return _under_noun(outer.head, outer.lower_, Kind.PLACE, names)
     if small in LOOSE:
         return None
@@ -293,8 +296,11 @@ def _attribute(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | 
     entity = named(subject, names)
     if entity is None:
         return None
+    if tokens[0].tag_ in ("JJS", "RBS"):
+        return None  # "the most populous state" is so only among others
     if kind in (Kind.OTHER, Kind.NATIONALITY) and not any(token.like_num for token in tokens):
-        relation = "Nationality" if kind is Kind.NATIONALITY else "Occupation" if names.person else "Type"
+        person = names.person if entity == names.subject else subject.ent_type_ == "PERSON"
+        relation = "Nationality" if kind is Kind.NATIONALITY else "Occupation" if person else "Type"
         return Said(entity, relation, "what", f"{'person' if names.person else 'thing'} is")
     return None
 
@@ -320,7 +326,7 @@ def _place(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None
     if tokens[-1].pos_ != "PROPN" or not (later or sort in PLACES):
         return None
     for _ in range(4):
-        if root.dep_ not in ("appos", "conj", "npadvmod", "nmod") or root.head is root:
+        if root.dep_ not in ("appos", "conj", "npadvmod", "nmod") or root.head == root:
             break
         root = root.head
     if root.dep_ != "pobj" or root.pos_ != "PROPN" or root.head.lower_ not in ("in", "of"):
@@ -340,9 +346,11 @@ def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said
     # himself has nothing done to him.
     if kind in (Kind.NUMBER, Kind.NATIONALITY) or root.dep_ in ("nsubj", "nsubjpass", "appos"):
         return None
+    if _in_a_name(root, kind):
+        return None
     path: list[Token] = []
     token = root
-    while token.pos_ not in VERBS and token.head is not token and len(path) < 6:
+    while token.pos_ not in VERBS and token.head != token and len(path) < 6:
         token = token.head
         path.append(token)
     if token.pos_ not in VERBS or negated(token) or not path:
@@ -357,34 +365,80 @@ def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said
     entity, of_it = about
     prepositions = [step.lower_ for step in path if step.pos_ == "ADP"]
     nouns = [step.text for step in path if step.pos_ == "NOUN" and step.i < tokens.start]
+    if len(nouns) > 1:
+        return None
     phrase = "" if token.lemma_ in LIGHT else verb_phrase(token)
     object_ = object_of(token)
     if object_ is not None and not nouns and object_.i < tokens.start and object_.pos_ == "NOUN":
         nouns = [object_.text]
+    outer = prepositions[1] if len(prepositions) > 1 and nouns else ""  # "Appeared in Movies In"
     if kind.is_time:
-        unit = "year" if kind is Kind.YEAR else "date"
-        words = f"{of_it} {phrase} {' '.join(nouns[:1])} {unit}"
+        if token.lemma_ not in WHOLE_EVENTS and not nouns:
+            return None
+        words = f"{of_it} {phrase} {outer} {' '.join(nouns)} {'year' if kind is Kind.YEAR else 'date'}"
     else:
-        words = f"{of_it} {phrase} {' '.join(nouns[:1])} {prepositions[0] if prepositions else ''}"
+        words = f"{of_it} {phrase} {outer} {' '.join(nouns)} {prepositions[0] if prepositions else ''}"
     if len(words.split()) < (2 if prepositions or kind.is_time else 1):
         return None
     return Said(entity, title_case(words), "nearest verb", f"~ {token.lemma_} {' '.join(nouns[:1])} {kind.value}")
 
 
 def _in_sentence(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
-    """Where the clause is about nothing that has a name: the nearest words above the value, as said of the subject."""
-    words: list[str] = []
+    """Where the clause is about nothing that has a name: all that it says, as said of the document's subject.
+
+    "The first edition was printed in 1952" tells of a book its "First Edition Printed Year".
+    """
+    path: list[Token] = []
     token = root
-    for _ in range(4):
-        if token.head is token or len(words) >= 2:
-            break
+    while token.pos_ not in VERBS and token.head != token and len(path) < 6:
         token = token.head
-        if negated(token):
-            return None
-        if token.pos_ in ("NOUN", "VERB") and token.i not in range(tokens.start, tokens.end):
-            words.insert(0, token.text)
-    unit = {Kind.OTHER: "", Kind.WORK: "title"}.get(kind, kind.value)
-    return Said(names.subject, title_case(" ".join([*words, unit])), "sentence", f"… {' '.join(words)} {kind.value}")
+        path.append(token)
+    nouns = [step for step in path if step.pos_ == "NOUN" and step.i < tokens.start]
+    if any(negated(step) for step in path) or len(nouns) > 1 or _in_a_name(root, kind):
+        return None
+    words: list[str] = []
+    if token.pos_ in VERBS and path:
+        subject, object_ = nominal_subject(token), object_of(token)
+        if subject is not None and subject.i not in range(tokens.start, tokens.end) and not _is_subject(subject, names):
+            words += _spelt(subject)
+        if token.lemma_ not in LIGHT:
+            words.append(verb_phrase(token))
+        if object_ is not None and object_.i < tokens.start:
+            words += _spelt(object_)
+    between = [step for step in path if step.pos_ in ("NOUN", "ADP") and step.i < tokens.start]
+    if not words or between[:1] != path[:1] or len(between) > 1:
+        words += [step.text for step in reversed(between[1:]) if step.pos_ == "NOUN" and step.text not in words]
+    if kind is Kind.NUMBER and root.dep_ == "nummod" and root.head.tag_ in ("NNS", "NNPS"):
+        words = ["number", "of", *_spelt(root.head), *([verb_phrase(token)] if token.lemma_ not in LIGHT else [])]
+    elif kind.is_time and words:
+        words.append("year" if kind is Kind.YEAR else "date")
+    elif kind is not Kind.NUMBER:
+        words += [step.text for step in between[:1] if step.pos_ == "ADP"]
+    said = {word.lower() for word in words}
+    if (
+        said <= set(names.subject.lower().split())
+        or said <= LOOSE | TIME_PREPOSITIONS
+        or (kind is Kind.NUMBER
+        and said & UNITS)
+    ):
+        return None
+    relation = title_case(" ".join(words))
+    return Said(names.subject, relation, "sentence", f"… {' '.join(step.lemma_ for step in path[-1:])} {kind.value}")
+
+
+def _in_a_name(root: Token, kind: Kind) -> bool:
+    """Whether a year only tells one thing from another: "at the 1980 Winter Olympics"."""
+    return kind is Kind.YEAR and root.dep_ in ("nummod", "compound", "nmod", "amod")
+
+
+def _is_subject(token: Token, names: Names) -> bool:
+    return token.pos_ == "PRON" or names.means_subject(token.doc[token.left_edge.i : token.i + 1].text)
+
+
+def _spelt(noun: Token) -> list[str]:
+    """A noun with what says which one is meant, no more than three words."""
+    lefts = [child for child in noun.lefts if child.dep_ in ("amod", "compound") and child.text.isalnum()]
+    return [child.text for child in [*lefts[-2:], noun]] if noun.text.isalnum() else []
 
 
 _RULES = (*(_described, _counted, _place, _appositive, _object, _under_preposition, _attribute, _dated, _nearest_verb),)

@@ -60,14 +60,13 @@ _LABELS = {
 
 def kind_of(tokens: Tokens) -> Kind:
     """The kind of the value that these tokens are."""
-    text = tokens.text
+    text, root = tokens.text, tokens.root
     if YEAR.fullmatch(text):
         return Kind.YEAR
     if DATE.fullmatch(text):
         return Kind.DATE
-    if NUMBER.fullmatch(text) or (text[:1].isdigit() and tokens[0].like_num):
+    if NUMBER.fullmatch(text) or (text[:1].isdigit() and tokens[0].like_num and root.pos_ != "PROPN"):
         return Kind.NUMBER
-    root = tokens.root
     for entity in tokens.doc.ents:
         if entity.start <= root.i < entity.end:
             return _LABELS.get(entity.label_, Kind.OTHER)
@@ -80,7 +79,7 @@ def is_whole(tokens: Tokens) -> bool:
     By the recogniser's entities (a leading "the" is no part of one), and by compounds of proper nouns.
     """
     first, last = tokens[0], tokens[-1]
-    if first.pos_ in _NOT_FIRST or last.pos_ in _NOT_LAST:
+    if first.pos_ in _NOT_FIRST or last.pos_ in _NOT_LAST or tokens.text.count("(") != tokens.text.count(")"):
         return False
     doc = tokens.doc
     for entity in doc.ents:
@@ -96,6 +95,8 @@ def is_whole(tokens: Tokens) -> bool:
         hyphen = after.text in ("-", "–") and not after.whitespace_
         if hyphen or after.pos_ not in ("PUNCT", "PART", "SYM", "SPACE"):
             return False  # "Hold" of "Hold'em", "R&B" of "R&B-influenced"
+    if after is not None and after.pos_ == "PROPN" and last.pos_ in ("NOUN", "PROPN") and after.text[0].isalpha():
+        return False  # "head coach" of "head coach Mike Houston", "Val" of "Val d'Agri"
     if last.dep_ == "compound" and last.head.i >= tokens.end and last.head.pos_ == "PROPN":
         return False
     before = doc[tokens.start - 1] if tokens.start else None

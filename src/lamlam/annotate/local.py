@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamlam.annotate.clauses import Said
+from lamlam.annotate.call_features import features_at
+from lamlam.annotate.judge import CallJudge
 from lamlam.annotate.mentions import first_mention
 from lamlam.annotate.merge import with_calls
 from lamlam.annotate.parse import Stretch, load_parser, parse_all, says
@@ -24,13 +25,8 @@ OF_LEAST = 0.8
 """What is asked of a value that its sentence explains: so much of the chance that is best without a sentence."""
 LEAST = {"nearest verb": 0.3, "sentence": 0.5}
 """The chance that a value has to have where the rule of grammar is one that is often wrong."""
-CAREFUL = {
-    **dict.fromkeys(("described", "place", "what in", "measure", "is", "when", "what", "counted"), 0.15),
-    **dict.fromkeys(("preposition", "what of", "object", "appositive"), 0.2),
-    **dict.fromkeys(("object of", "of it", "when, of it", "within", "adjective"), 0.4),
-    **{"nearest verb": 1.0, "sentence": 1.0},
-}
-"""The same where calls had better be true than many; less is asked of a value where the grammar is rarely misread."""
+LOOSE = 0.02
+"""The chance above which the judge is asked, where calls had better be true: what is true need not be usual."""
 AT_ONCE = 64
 """Documents that are parsed and tagged together."""
 
@@ -47,17 +43,23 @@ class LocalAnnotator:
 
     A document without a title stays as it is: nothing tells what "it" is. `least` is the chance that a value has to
     have; `relations` are the names that examples give to contexts (`train_local.relation_names`); in any other, the
-    relation is made of the sentence's own words. `careful` leaves out what is said of a value too far up its sentence.
+    relation is made of the sentence's own words. With `careful`, a judge of calls and the chance of being a good one
+    that it has to give to each, it decides what is marked up.
     """
 
     def __init__(
-        self, tagger: SpanTagger, tokenizer: Any, least: float, relations: Mapping[str, str], careful: bool = False
+        self,
+        tagger: SpanTagger,
+        tokenizer: Any,
+        least: float,
+        relations: Mapping[str, str],
+        careful: tuple[CallJudge, float] | None = None,
     ) -> None:
         self._tagger = tagger
         self._tokenizer = tokenizer
         self._least = OF_LEAST * least
         self._relations = relations
-        self._by_rule = CAREFUL if careful else LEAST
+        self._careful = careful
         self._parser = load_parser()
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[Document]:
@@ -84,25 +86,40 @@ class LocalAnnotator:
 
     def _calls(self, read: _Read, chances: np.ndarray) -> Iterator[Call]:
         text = read.document.text
-        candidates = candidates_in(chances, min(self._least, *self._by_rule.values()))
+        candidates = candidates_in(chances, min(self._least, *LEAST.values()) if self._careful is None else LOOSE)
         spans = [(read.words[one.first][0], read.words[one.end - 1][1]) for one in candidates]
-        said = says(read.document, read.stretches, spans)
+        lookups = self._lookups(read, spans)
         taken = [call.span for call in read.document.calls if call.span is not None]
-        gains = [
-            one.chance - self._needed(found) if _is_new(text, span, taken) else -1.0
-            for one, span, found in zip(candidates, spans, said, strict=True)
-        ]
+        gains = [-1.0] * len(spans)
+        for i, (lookup, span) in enumerate(zip(lookups, spans, strict=True)):
+            if lookup is not None and _is_new(text, span, taken):
+                gains[i] = self._gain(read, *lookup, span, candidates[i].chance)
         for i in without_overlaps(candidates, gains):
-            found = said[i]
+            found = lookups[i]
             if found is not None:
-                value = text[slice(*spans[i])]
-                relation = self._relations.get(found.key, found.relation)
-                if relation.endswith(" Year") and not value.isdigit():  # "Birth Year" is not the 6th of May 1979
-                    relation = relation.removesuffix("Year") + "Date"
-                yield Call(spans[i][0], Lookup(found.entity, relation, value), spans[i])
+                yield Call(spans[i][0], found[0], spans[i])
 
-    def _needed(self, said: Said | None) -> float:
-        return 1.0 if said is None else self._by_rule.get(said.rule, self._least)
+    def _lookups(self, read: _Read, spans: Sequence[Span]) -> list[tuple[Lookup, str] | None]:
+        """For every span the question that it answers, and the rule of grammar that says so."""
+        found: list[tuple[Lookup, str] | None] = []
+        for span, said in zip(spans, says(read.document, read.stretches, spans), strict=True):
+            if said is None:
+                found.append(None)
+                continue
+            value = read.document.text[slice(*span)]
+            relation = self._relations.get(said.key, said.relation)
+            if relation.endswith(" Year") and not value.isdigit():  # "Birth Year" is not the 6th of May 1979
+                relation = relation.removesuffix("Year") + "Date"
+            found.append((Lookup(said.entity, relation, value), said.rule))
+        return found
+
+    def _gain(self, read: _Read, lookup: Lookup, rule: str, span: Span, chance: float) -> float:
+        """By how much the call is likelier than it has to be."""
+        if self._careful is None:
+            return chance - LEAST.get(rule, self._least)
+        judge, least = self._careful
+        features = features_at(read.document, read.stretches, span, lookup, rule, chance, judge.words)
+        return judge.chance(features) - least
 
 
 def _is_new(text: str, span: Span, taken: Iterable[Span]) -> bool:
@@ -127,8 +144,12 @@ def load_annotator(folder: str | Path, careful: bool = False) -> LocalAnnotator:
         tagger = SpanTagger(BertModel(BertConfig(**settings["encoder"]), add_pooling_layer=False), settings["styles"])
         tagger.load_state_dict(load_file(folder / "tagger.safetensors"))
         tokenizer = AutoTokenizer.from_pretrained(folder)
+        judge = CallJudge.read(folder / "judge.json") if "careful" in settings else None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise LamlamError(f"{folder}: no annotator that `lamlam train-annotator` wrote: {reason:.200}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return LocalAnnotator(tagger.to(device).eval(), tokenizer, settings["least"], relations, careful)
+    if careful and judge is None:
+        raise LamlamError(f"{folder}: no judge of calls in it, so --careful cannot be; train it with --readings")
+    by = (judge, float(settings["careful"])) if careful and judge is not None else None
+    return LocalAnnotator(tagger.to(device).eval(), tokenizer, settings["least"], relations, by)

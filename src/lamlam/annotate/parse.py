@@ -54,16 +54,33 @@ def parse_all(parser: Language, documents: Sequence[Document]) -> Iterator[list[
 
 def says(document: Document, stretches: Iterable[Stretch], spans: Sequence[Span]) -> list[Said | None]:
     """For every span (characters of the text), what the text says about it; None where that cannot be told."""
-    title = title_of(document)
-    if title is None or not spans:
+    names = names_in(document)
+    if names is None:
         return [None] * len(spans)
-    names = Names(title, document.text)
-    found: list[Said | None] = [None] * len(spans)
+    return [None if at is None else say(at.parsed, at.span, names) for at in places(stretches, spans)]
+
+
+def names_in(document: Document) -> Names | None:
+    """How the document speaks of its subject; None where it has no title."""
+    title = title_of(document)
+    return None if title is None else Names(title, document.text)
+
+
+class Place(NamedTuple):
+    """Where a span lies: characters of a parsed stretch."""
+
+    parsed: Doc
+    span: Span
+
+
+def places(stretches: Iterable[Stretch], spans: Sequence[Span]) -> list[Place | None]:
+    """Where each span (characters of the text) lies; None where no stretch holds it."""
+    found: list[Place | None] = [None] * len(spans)
     for start, parsed in stretches:
         end = start + len(parsed.text)
         for i, span in enumerate(spans):
             if start <= span[0] and span[1] <= end:
-                found[i] = say(parsed, (span[0] - start, span[1] - start), names)
+                found[i] = Place(parsed, (span[0] - start, span[1] - start))
     return found
 
 

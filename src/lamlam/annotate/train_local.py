@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from lamlam.annotate.gold import read_gold, split_by_title, tenth
 from lamlam.annotate.parse import load_parser, parse_all, says
 from lamlam.annotate.pretraining import pretrain
+from lamlam.annotate.readings import read_readings, teach_judge
 from lamlam.annotate.subject import title_of
 from lamlam.annotate.tagger import SpanTagger
 from lamlam.annotate.tagger_training import best_least, chances_of, fit, prepare
@@ -35,11 +36,21 @@ UNNAMED = ("sentence", "nearest verb", "what in", "place", "measure")
 """Rules whose relations stay what they are: guesses, and places, which say themselves of what sort they are."""
 
 
+TRUE = 0.85
+"""The share of true calls that is asked of those that the annotator makes where it is to be careful."""
+
+
 class Recipe(NamedTuple):
-    """How an annotator is trained; of `weak`, documents that rules and facts marked up, `most_weak` are drawn."""
+    """How an annotator is trained; of `weak`, documents that rules and facts marked up, `most_weak` are drawn.
+
+    `readings` are verdicts on calls in documents of `weak`, which teach a judge of calls: where calls had better be
+    true, those are marked up of which, by what was read, the share `true` is.
+    """
 
     epochs: int = 8
     weak: Path | None = None
+    readings: Path | None = None
+    true: float = TRUE
     most_weak: int = 40_000
     weak_epochs: int = 2
     held_out: int = 0
@@ -66,13 +77,13 @@ def train_local(
     recipe = recipe or Recipe()
     source = encoder or _minilm()
     marked = [[one for one in read_gold(path) if tenth(one) != recipe.held_out] for path in paths]
-    learn, judge = _split(marked, recipe.judged_by)
-    if not any(one.calls for ones in learn for one in ones) or not any(one.calls for one in judge):
+    learn, choose = _split(marked, recipe.judged_by)
+    if not any(one.calls for ones in learn for one in ones) or not any(one.calls for one in choose):
         count = sum(map(len, marked))
         raise LamlamError(f"{count} documents are too few to learn from and to choose a threshold by")
     tokenizer, parser = AutoTokenizer.from_pretrained(source), load_parser()
     examples = [one for style, ones in enumerate(learn) for one in prepare(ones, parser, tokenizer, style)]
-    by = list(prepare(judge, parser, tokenizer))
+    by = list(prepare(choose, parser, tokenizer))
     tagger = new_tagger(source, len(paths), recipe.seed)
     if recipe.weak is not None:
         weak = list(prepare(_sample(recipe.weak, recipe), parser, tokenizer))
@@ -82,9 +93,22 @@ def train_local(
     f1, least = best_least(by, chances_of(tagger, by))
     tell("reading the sentences of the examples for the names of relations")
     names = relation_names([one for ones in learn for one in ones], parser)
-    settings = {"least": least, "styles": len(paths), "encoder": tagger.encoder.config.to_dict()}
+    settings: dict[str, Any] = {"least": least, "styles": len(paths), "encoder": tagger.encoder.config.to_dict()}
+    judge = None
+    if recipe.readings is not None:
+        if recipe.weak is None:
+            raise LamlamError(
+                "the texts that were read are looked for among weakly marked documents; name them as well"
+            )
+        texts = read_documents(recipe.weak)
+        every = (one for ones in learn for one in ones)
+        judge, settings["careful"] = teach_judge(
+            read_readings(recipe.readings), texts, every, tagger, tokenizer, parser, recipe.true, tell
+        )
     with write_beside(out) as folder:
         folder.mkdir()
+        if judge is not None:
+            judge.write(folder / "judge.json")
         tokenizer.save_pretrained(folder)
         weights = {name: weight.contiguous().cpu() for name, weight in tagger.state_dict().items()}
         save_file(weights, folder / "tagger.safetensors")

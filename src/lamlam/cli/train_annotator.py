@@ -36,6 +36,13 @@ def train_annotator(
         ),
     ] = None,
     most_weak: Annotated[int, typer.Option(min=1, help="How many of them are drawn.")] = 40_000,
+    readings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="READINGS.jsonl",
+            help="Verdicts on calls in documents of --weak: they teach a judge, which `annotate --careful` asks.",
+        ),
+    ] = None,
     held_out: Annotated[int, typer.Option(min=0, max=9, help="The tenth, by title, that is kept to measure with.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Draws the new weights and the order of the documents.")] = 0,
     as_json: Json = False,
@@ -54,6 +61,7 @@ def train_annotator(
     recipe = Recipe(
         epochs=epochs or Recipe().epochs,
         weak=weak,
+        readings=readings,
         most_weak=most_weak,
         held_out=held_out,
         judged_by=(held_out + 1) % 10,
