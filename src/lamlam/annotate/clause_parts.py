@@ -187,7 +187,11 @@ def named(token: Token, names: Names) -> str | None:
         return None
     if entity is not None and entity.label_ == "PERSON" and " " not in text and not names.means_subject(text):
         # Who is meant by a name alone, the text has to have said.
-        fuller = [one.text for one in token.doc.ents if one.end <= token.i and one.text.endswith(f" {text}")]
+        fuller = [
+            one.text
+            for one in token.doc.ents
+            if one.end <= token.i and re.fullmatch(rf"[^,\n]+ {re.escape(text)}", one.text)
+        ]
         return fuller[0] if fuller else None
     if determiner and " " not in text:  # "the Shire", in a text about a shire; otherwise a noun that is no name
         return names.subject if text.lower() in names.subject.lower().split() else None
@@ -226,7 +230,9 @@ def noun_name(noun: Token) -> str:
 def verb_phrase(verb: Token) -> str:
     """A verb with its particle: "taken over"."""
     particles = [child.text for child in verb.children if child.dep_ == "prt"]
-    return " ".join([verb.text, *particles])
+    doc, i = verb.doc, verb.i
+    again = i > 1 and doc[i - 1].text == "-" and not doc[i - 1].whitespace_  # "re-issued"
+    return " ".join([f"{doc[i - 2].text}-{verb.text}" if again else verb.text, *particles])
 
 
 def object_of(verb: Token) -> Token | None:
@@ -268,12 +274,11 @@ def _of_what(noun: Token, value: Token) -> list[str]:
         return []
     for child in noun.children:
         target = next((inner for inner in child.children if inner.dep_ == "pobj"), None)
-        if child.dep_ == "prep" and child.lower_ in ("of", "in", "for") and target is not None and target != value:
-            if target.text.isalpha() and target.i != value.i and value.i not in range(child.i, target.right_edge.i + 1):
-                names = [
-                    word.text for word in target.lefts if word.dep_ in ("compound", "amod") and word.text.isalpha()
-                ]
-                return [child.text, *names[-3:], target.text]
+        if child.dep_ != "prep" or child.lower_ not in ("of", "in", "for") or target is None or target == value:
+            continue
+        if target.text.isalpha() and value.i not in range(child.i, target.right_edge.i + 1):
+            lefts = (word for word in target.lefts if word.dep_ in ("compound", "amod") and word.text.isalpha())
+            return [child.text, *[word.text for word in lefts][-3:], target.text]
     return []
 
 

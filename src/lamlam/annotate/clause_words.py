@@ -207,6 +207,40 @@ LOOSE = frozenset(
 """Prepositions under which a name stands beside what is said, not in it."""
 OF_NUMBERS = ("counted", "measure", "is", "what of", "sentence")
 """Rules that say of what there is a number."""
+VAGUE_STARTS = frozenset(
+    {
+        *(
+            "number",
+            "series",
+            "variety",
+            "use",
+            "range",
+            "group",
+            "list",
+            "only",
+            "multiple",
+            "several",
+            "many",
+            "various",
+        ),
+        *(
+            "such",
+            "other",
+            "another",
+            "some",
+            "east",
+            "west",
+            "north",
+            "south",
+            "member",
+            "kind",
+            "type",
+            "lack",
+            "lot",
+        ),
+    }
+)
+"""First words of values that say too little: "number of independent films", "east of Bradford"."""
 VAGUE_VALUES = frozenset(
     {
         *("state", "u.s. state", "us state", "county", "city", "town", "village", "country", "province", "region"),

@@ -8,8 +8,9 @@ there is no answer: a call that asks about "the former" is worse than none.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from lamlam.annotate.clause_guesses import in_sentence, nearest_verb
 from lamlam.annotate.clause_parts import (
     VERBS,
     about_whom,
@@ -38,28 +39,19 @@ from lamlam.annotate.clause_words import (
     PLACES,
     RIDDLES,
     TIME_PREPOSITIONS,
-    UNITS,
+    VAGUE_STARTS,
     VAGUE_VALUES,
     WHOLE_EVENTS,
     WORKS,
 )
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.kinds import Kind, is_whole, kind_of
+from lamlam.annotate.said import Said
 from lamlam.text import Span
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
     from spacy.tokens import Span as Tokens
-
-
-class Said(NamedTuple):
-    """What a sentence says about a value: who or what it is about, what is said, and which rule of grammar told it."""
-
-    entity: str
-    relation: str
-    rule: str
-    key: str
-    """Verb or noun, preposition and kind of value: by it, examples may call the relation by another name."""
 
 
 def say(doc: Doc, span: Span, names: Names) -> Said | None:
@@ -79,7 +71,7 @@ def say(doc: Doc, span: Span, names: Names) -> Said | None:
         said = rule(first, tokens, kind, names)
         if said is not None:
             return said if _sensible(said, tokens, kind) else None
-    said = _in_sentence(first, tokens, kind, names)
+    said = in_sentence(first, tokens, kind, names)
     return said if said is not None and _sensible(said, tokens, kind) else None
 
 
@@ -92,6 +84,8 @@ def _sensible(said: Said, tokens: Tokens, kind: Kind) -> bool:
         or not 1 <= len(words) <= 8
         or (kind is Kind.NUMBER and said.rule not in OF_NUMBERS)
         or tokens.text.lower() in VAGUE_VALUES
+        or tokens[0].lower_ in VAGUE_STARTS
+        or (tokens[0].ent_type_ == "ORDINAL" and tokens.text.islower() and len(tokens) < 3)
         or words == tokens.text.lower().split()
         or ORDINAL.fullmatch(tokens.text) is not None
     )
@@ -121,6 +115,8 @@ def _described(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | 
 def _counted(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
     """A rule: "has 25 seats": the number of something."""
     if kind is not Kind.NUMBER or root.dep_ != "nummod" or root.head.pos_ not in ("NOUN", "PROPN"):
+        return None
+    if not root.like_num or root.i > root.head.i:  # "a BRM 15"
         return None
     noun = root.head
     of_parts = noun.dep_ == "pobj" and noun.head.head.lemma_ in ("consist", "compose", "comprise", "contain")
@@ -197,7 +193,7 @@ def _under_verb(verb: Token, small: str, root: Token, kind: Kind, names: Names) 
         start = {"from": "start", "since": "start", "until": "end", "till": "end", "to": "end"}.get(small, "")
         unit = "year" if kind is Kind.YEAR else "date"
         relation = f"{start} {unit} {'' if verb.lemma_ == 'have' else phrase} {what}"
-        return Said(entity, title_case(relation), "when", f"{verb.lemma_} {what and '+'} {start} time")
+        return Said(entity, title_case(relation), "when", f"{verb.lemma_} {what} {start} time")
     if small in LOOSE and not kind.is_time:
         return None
     what = complement(verb, root) if verb.lemma_ in LIGHT or object_of(verb) is not None else ""
@@ -340,108 +336,7 @@ def _place(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None
     return Said(entity, relation, "place", f"in {relation}")
 
 
-def _nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
-    """Where no other rule holds: the verb above the value, with the preposition and the noun on the way to it."""
-    # Of what there is a number, or who comes from a country, only the noun beside it could tell; who does something
-    # himself has nothing done to him.
-    if kind in (Kind.NUMBER, Kind.NATIONALITY) or root.dep_ in ("nsubj", "nsubjpass", "appos"):
-        return None
-    if _in_a_name(root, kind):
-        return None
-    path: list[Token] = []
-    token = root
-    while token.pos_ not in VERBS and token.head != token and len(path) < 6:
-        token = token.head
-        path.append(token)
-    if token.pos_ not in VERBS or negated(token) or not path:
-        return None
-    about = about_whom(token, names)
-    if about is None:
-        # Not the clause's own subject; the sentence at least has to speak of the document's.
-        before = token.doc[root.sent.start : tokens.start]
-        if not any(names.means_subject(word.text) for word in before):
-            return None
-        about = names.subject, ""
-    entity, of_it = about
-    prepositions = [step.lower_ for step in path if step.pos_ == "ADP"]
-    nouns = [step.text for step in path if step.pos_ == "NOUN" and step.i < tokens.start]
-    if len(nouns) > 1:
-        return None
-    phrase = "" if token.lemma_ in LIGHT else verb_phrase(token)
-    object_ = object_of(token)
-    if object_ is not None and not nouns and object_.i < tokens.start and object_.pos_ == "NOUN":
-        nouns = [object_.text]
-    outer = prepositions[1] if len(prepositions) > 1 and nouns else ""  # "Appeared in Movies In"
-    if kind.is_time:
-        if token.lemma_ not in WHOLE_EVENTS and not nouns:
-            return None
-        words = f"{of_it} {phrase} {outer} {' '.join(nouns)} {'year' if kind is Kind.YEAR else 'date'}"
-    else:
-        words = f"{of_it} {phrase} {outer} {' '.join(nouns)} {prepositions[0] if prepositions else ''}"
-    if len(words.split()) < (2 if prepositions or kind.is_time else 1):
-        return None
-    return Said(entity, title_case(words), "nearest verb", f"~ {token.lemma_} {' '.join(nouns[:1])} {kind.value}")
-
-
-def _in_sentence(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
-    """Where the clause is about nothing that has a name: all that it says, as said of the document's subject.
-
-    "The first edition was printed in 1952" tells of a book its "First Edition Printed Year".
-    """
-    path: list[Token] = []
-    token = root
-    while token.pos_ not in VERBS and token.head != token and len(path) < 6:
-        token = token.head
-        path.append(token)
-    nouns = [step for step in path if step.pos_ == "NOUN" and step.i < tokens.start]
-    if any(negated(step) for step in path) or len(nouns) > 1 or _in_a_name(root, kind):
-        return None
-    words: list[str] = []
-    if token.pos_ in VERBS and path:
-        subject, object_ = nominal_subject(token), object_of(token)
-        if subject is not None and subject.i not in range(tokens.start, tokens.end) and not _is_subject(subject, names):
-            words += _spelt(subject)
-        if token.lemma_ not in LIGHT:
-            words.append(verb_phrase(token))
-        if object_ is not None and object_.i < tokens.start:
-            words += _spelt(object_)
-    between = [step for step in path if step.pos_ in ("NOUN", "ADP") and step.i < tokens.start]
-    if not words or between[:1] != path[:1] or len(between) > 1:
-        words += [step.text for step in reversed(between[1:]) if step.pos_ == "NOUN" and step.text not in words]
-    if kind is Kind.NUMBER and root.dep_ == "nummod" and root.head.tag_ in ("NNS", "NNPS"):
-        words = ["number", "of", *_spelt(root.head), *([verb_phrase(token)] if token.lemma_ not in LIGHT else [])]
-    elif kind.is_time and words:
-        words.append("year" if kind is Kind.YEAR else "date")
-    elif kind is not Kind.NUMBER:
-        words += [step.text for step in between[:1] if step.pos_ == "ADP"]
-    said = {word.lower() for word in words}
-    if (
-        said <= set(names.subject.lower().split())
-        or said <= LOOSE | TIME_PREPOSITIONS
-        or (kind is Kind.NUMBER
-        and said & UNITS)
-    ):
-        return None
-    relation = title_case(" ".join(words))
-    return Said(names.subject, relation, "sentence", f"… {' '.join(step.lemma_ for step in path[-1:])} {kind.value}")
-
-
-def _in_a_name(root: Token, kind: Kind) -> bool:
-    """Whether a year only tells one thing from another: "at the 1980 Winter Olympics"."""
-    return kind is Kind.YEAR and root.dep_ in ("nummod", "compound", "nmod", "amod")
-
-
-def _is_subject(token: Token, names: Names) -> bool:
-    return token.pos_ == "PRON" or names.means_subject(token.doc[token.left_edge.i : token.i + 1].text)
-
-
-def _spelt(noun: Token) -> list[str]:
-    """A noun with what says which one is meant, no more than three words."""
-    lefts = [child for child in noun.lefts if child.dep_ in ("amod", "compound") and child.text.isalnum()]
-    return [child.text for child in [*lefts[-2:], noun]] if noun.text.isalnum() else []
-
-
-_RULES = (*(_described, _counted, _place, _appositive, _object, _under_preposition, _attribute, _dated, _nearest_verb),)
+_RULES = (*(_described, _counted, _place, _appositive, _object, _under_preposition, _attribute, _dated, nearest_verb),)
 
 
 def _first_conjunct(token: Token, inside: Tokens) -> Token:

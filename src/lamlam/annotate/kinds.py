@@ -97,6 +97,8 @@ def is_whole(tokens: Tokens) -> bool:
             return False  # "Hold" of "Hold'em", "R&B" of "R&B-influenced"
     if after is not None and after.pos_ == "PROPN" and last.pos_ in ("NOUN", "PROPN") and after.text[0].isalpha():
         return False  # "head coach" of "head coach Mike Houston", "Val" of "Val d'Agri"
+    if last.text.islower() and after is not None and after.lower_ == "the":
+        return False  # "rock band" of "rock band the Doors"
     if last.dep_ == "compound" and last.head.i >= tokens.end and last.head.pos_ == "PROPN":
         return False
     before = doc[tokens.start - 1] if tokens.start else None

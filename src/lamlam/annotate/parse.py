@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamlam.annotate.clauses import Said, say
+from lamlam.annotate.clauses import say
 from lamlam.annotate.coreference import Names
+from lamlam.annotate.said import Said
 from lamlam.annotate.subject import heading_end, title_of
 from lamlam.errors import LamlamError
 from lamlam.text import Document, Span
