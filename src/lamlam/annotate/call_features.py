@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from lamlam.annotate.clause_parts import VERBS, nominal_subject
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.kinds import kind_of
-from lamlam.annotate.parse import Stretch, names_in, places
+from lamlam.annotate.parse import Stretch, places
 from lamlam.kb.names import normalise
-from lamlam.text import Document, Lookup, Span
+from lamlam.text import Lookup, Span
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
@@ -53,7 +53,7 @@ def features_of(
 
 
 def features_at(
-    document: Document,
+    names: Names,
     stretches: Iterable[Stretch],
     span: Span,
     lookup: Lookup,
@@ -62,8 +62,8 @@ def features_at(
     words: Mapping[str, int],
 ) -> dict[str, float]:
     """The features of a call about the value at `span` of a document that was parsed in stretches."""
-    (place,), names = places(stretches, [span]), names_in(document)
-    if place is None or names is None:
+    (place,) = places(stretches, [span])
+    if place is None:
         return {}
     return features_of(place.parsed, place.span, lookup.entity, lookup.relation, rule, names, chance, words)
 
@@ -116,7 +116,7 @@ def _of_value(doc: Doc, tokens: Tokens) -> Iterator[str]:
     whole = any(one.end == tokens.end and tokens.start - one.start in (0, 1) for one in entities)
     yield "value is a whole entity" if whole else "value is part of an entity" if entities else "value is no entity"
     yield f"value is called {entities[0].label_ if entities else 'nothing'}"
-    for chunk in doc.noun_chunks:
+    for chunk in root.sent.noun_chunks:
         if chunk.start <= root.i < chunk.end:
             start = chunk.start + (doc[chunk.start].pos_ in ("DET", "PRON"))
             if start == tokens.start and chunk.end == tokens.end:

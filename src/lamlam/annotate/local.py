@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamlam.annotate.call_features import features_at
+from lamlam.annotate.coreference import Names
 from lamlam.annotate.judge import CallJudge
 from lamlam.annotate.mentions import first_mention
 from lamlam.annotate.merge import with_calls
-from lamlam.annotate.parse import Stretch, load_parser, parse_all, says
+from lamlam.annotate.parse import Stretch, load_parser, names_in, parse_all, says
 from lamlam.annotate.subject import title_of
 from lamlam.annotate.tagger import SpanTagger, Window, candidates_in, gather, windows_of, without_overlaps
 from lamlam.annotate.tagger_training import chances_in
@@ -90,10 +91,11 @@ class LocalAnnotator:
         spans = [(read.words[one.first][0], read.words[one.end - 1][1]) for one in candidates]
         lookups = self._lookups(read, spans)
         taken = [call.span for call in read.document.calls if call.span is not None]
+        names = names_in(read.document)
         gains = [-1.0] * len(spans)
         for i, (lookup, span) in enumerate(zip(lookups, spans, strict=True)):
-            if lookup is not None and _is_new(text, span, taken):
-                gains[i] = self._gain(read, *lookup, span, candidates[i].chance)
+            if lookup is not None and names is not None and _is_new(text, span, taken):
+                gains[i] = self._gain(read.stretches, names, *lookup, span, candidates[i].chance)
         for i in without_overlaps(candidates, gains):
             found = lookups[i]
             if found is not None:
@@ -113,12 +115,14 @@ class LocalAnnotator:
             found.append((Lookup(said.entity, relation, value), said.rule))
         return found
 
-    def _gain(self, read: _Read, lookup: Lookup, rule: str, span: Span, chance: float) -> float:
+    def _gain(
+        self, stretches: Sequence[Stretch], names: Names, lookup: Lookup, rule: str, span: Span, chance: float
+    ) -> float:
         """By how much the call is likelier than it has to be."""
         if self._careful is None:
             return chance - LEAST.get(rule, self._least)
         judge, least = self._careful
-        features = features_at(read.document, read.stretches, span, lookup, rule, chance, judge.words)
+        features = features_at(names, stretches, span, lookup, rule, chance, judge.words)
         return judge.chance(features) - least
 
 

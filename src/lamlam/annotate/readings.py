@@ -17,7 +17,7 @@ import numpy as np
 from lamlam.annotate.call_features import NO_RULE, features_at
 from lamlam.annotate.judge import CallJudge, Verdict, cross_validated, fit_weights, ranked
 from lamlam.annotate.mentions import first_mention
-from lamlam.annotate.parse import Stretch, parse_all, says
+from lamlam.annotate.parse import Stretch, names_in, parse_all, says
 from lamlam.annotate.tagger import LONGEST, SpanTagger, gather, windows_of
 from lamlam.annotate.tagger_training import chances_in
 from lamlam.errors import LamlamError
@@ -110,6 +110,9 @@ def _verdicts(
         of_document[reading.document].append(reading)
     texts = [one for one in documents if one.id in of_document]
     for text, stretches in zip(texts, parse_all(parser, texts), strict=True):
+        names = names_in(text)
+        if names is None:
+            continue
         starts, windows = windows_of(text, stretches, tokenizer)
         chances = gather(len(starts), windows, chances_in(tagger, windows))
         for reading in of_document[text.id]:
@@ -117,7 +120,7 @@ def _verdicts(
             if span is not None:
                 rule = reading.rule or _rule_of(reading, text, stretches, span)
                 chance = _chance_at(chances, starts, span)
-                features = features_at(text, stretches, span, reading.lookup, rule, chance, words)
+                features = features_at(names, stretches, span, reading.lookup, rule, chance, words)
                 if features:
                     yield Verdict(features, reading.good, text.id)
 
