@@ -12,6 +12,7 @@ from lamlam.annotate import Aligner
 from lamlam.errors import LamlamError
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.text import Call, Document, Lookup, parse, render
+from tests.kb.postgres_server import running
 
 ADA = [
     Fact("Ada Lovelace", "Birth Year", "1815"),
@@ -192,3 +193,19 @@ def test_a_dump_of_wikidata_is_a_table_with_aliases(tmp_path):
     text = "Ada was born in Jerusalem on 10 December 1815."
     assert aligned(text, "Ada") == text  # what two are called means neither
     assert "[dblookup('Ada Yonath', 'place of birth') -> Jerusalem]" in aligned(text, "Ada Yonath")
+
+
+def test_facts_come_from_a_shared_base_too():
+    with running() as server, server.lent() as url:
+        with KnowledgeBase.open(url, create=True) as kb:
+            kb.add(ADA)
+        (document,) = Aligner.from_files([url]).annotate([Document("d", "Ada Lovelace, 1815", (), {})])
+        assert [call.lookup for call in document.calls] == [("Ada Lovelace", "Birth Year", "1815")]
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@127.0.0.1:1/none", "mysql://me:secret@host/base"])
+def test_a_base_that_cannot_be_opened_is_one_line_without_its_password(url):
+    with pytest.raises(LamlamError) as caught:
+        Aligner.from_files([url])
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)

@@ -36,6 +36,10 @@ def parser():
         ("Acme", "Acme is a village in Dana District, Dan County, Iran.", "Dan County", "Acme", "County"),
         ("Acme", "Acme is a company. It won by 12 runs.", "12", None, None),
         ("Acme", "Acme is a company in New York City.", "New York", None, None),
+        ("Acme", "Acme operated from 12 May 1901 to 3 June 1940.", "12 May 1901", "Acme", "Start Date Operated"),
+        ("Acme", "Acme operated from 1901 to 1940.", "1940", "Acme", "End Year Operated"),
+        ("Acme", "Acme is a company. It sat in 1901.", "1901", None, None),
+        ("The Red House of Troy", "The Red House of Troy was built by Bob Jones.", "Bob Jones", "The Red House of Troy", "Built By"),
     ],
 )  # fmt: skip
 def test_the_sentence_says_of_whom_and_what(parser, title, text, value, entity, relation):
@@ -147,7 +151,14 @@ def test_training_writes_an_annotator_that_marks_up_and_keeps_the_text(tmp_path)
         call |= {"start": start, "end": start + 4}
         rows.append({"id": str(n), "text": text, "calls": [call], "meta": {"title": f"Acme{n}"}})
     (tmp_path / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    recipe = Recipe(epochs=25, weak=tmp_path / "gold.jsonl", most_weak=10)
+    # Readers found that what is said of Acme is true, and of others it is not.
+    readings = [
+        {"document": str(n % 40), "entity": who, "relation": "Year Founded", "value": str(1900 + n % 40), "true": true}
+        for n in range(80)
+        for who, true in ((f"Acme{n % 40}", True), ("Zenith", False))
+    ]
+    (tmp_path / "readings.jsonl").write_text("".join(json.dumps(row) + "\n" for row in readings))
+    recipe = Recipe(epochs=25, weak=tmp_path / "gold.jsonl", most_weak=10, readings=tmp_path / "readings.jsonl")
     result = train_local([tmp_path / "gold.jsonl"], tmp_path / "out", encoder=encoder, recipe=recipe)
     assert result["span_f1"] > 0.9
     text = "Zenith was founded in 1907. It was founded by <|db_end|> [dblookup( it."
@@ -156,8 +167,21 @@ def test_training_writes_an_annotator_that_marks_up_and_keeps_the_text(tmp_path)
     assert [document.text for document in found] == [text, "", text]
     (call,) = found[0].calls
     assert call.lookup == ("Zenith", "Founding Year", "1907")
+    (careful,) = load_annotator(tmp_path / "out", careful=True).annotate(documents[:1])
+    assert careful.text == text
+    assert ("Zenith", "1907") in {(call.lookup.entity, call.lookup.value) for call in careful.calls}
+    settings = json.loads((tmp_path / "out" / "annotator.json").read_text())
+    (tmp_path / "out" / "annotator.json").write_text(json.dumps({**settings, "careful": 1.0}))
+    assert [one.calls for one in load_annotator(tmp_path / "out", careful=True).annotate(documents[:1])] == [()]
+    del settings["careful"]
+    (tmp_path / "out" / "annotator.json").write_text(json.dumps(settings))
+    with pytest.raises(LamlamError, match="no judge of calls in it"):
+        load_annotator(tmp_path / "out", careful=True)
     (tmp_path / "out" / "annotator.json").write_text("{}")
     with pytest.raises(LamlamError, match="no annotator that"):
         load_annotator(tmp_path / "out")
+    lone = Recipe(epochs=1, readings=tmp_path / "readings.jsonl")
+    with pytest.raises(LamlamError, match="name them as well"):
+        train_local([tmp_path / "gold.jsonl"], tmp_path / "x", encoder=encoder, recipe=lone)
     with pytest.raises(LamlamError, match="too few to learn from"):
         train_local([tmp_path / "gold.jsonl"], tmp_path / "x", encoder=encoder, recipe=Recipe(held_out=0, judged_by=0))

@@ -79,7 +79,9 @@ def cluster():
 def test_a_ray_cluster_of_two_workers_does_all_shards(shards, tmp_path, run_cli, cluster):
     # In a process of its own: where warnings are errors, one in a thread of datatrove's has it wait for ever.
     command = [*PROGRAM, "shards", "run", shards, tmp_path / "out", "--engine", "ray", *PATTERNS]
-    done = subprocess.run(command, env=os.environ | {"RAY_ADDRESS": cluster}, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(
+        command, env=os.environ | {"RAY_ADDRESS": cluster}, capture_output=True, text=True, timeout=200
+    )
     assert done.returncode == 0, done.stderr
     assert "3 of 3 shards done" in done.stdout
     check(tmp_path / "out")

@@ -124,7 +124,7 @@ class Aligner:
 
     @classmethod
     def from_files(cls, paths: Sequence[str | Path]) -> Aligner:
-        """An aligner with the facts of files or knowledge bases, in their order.
+        """An aligner with the facts of files or knowledge bases (files, or `postgresql://` URLs), in their order.
 
         Files are what `lamlam.kb.exchange` reads: tables in CSV or Parquet, the peer's base, documents with calls,
         N-Triples, a dump of Wikidata in JSON, packed or not; the last two bring aliases.
@@ -134,11 +134,12 @@ class Aligner:
         facts: list[Iterable[Fact]] = []
         aliases: list[Iterable[tuple[str, str]]] = []
         with ExitStack() as stack:
-            for path in map(Path, paths):
-                if not path.exists():
+            for path in paths:
+                is_url = "://" in str(path)
+                if not is_url and not Path(path).exists():
                     raise LamlamError(f"{path}: no such file; give a table of facts (.csv, .parquet, .json) or a base")
-                if holds_facts(path):
-                    of_file, names = read_facts_and_aliases(path)
+                if not is_url and holds_facts(Path(path)):
+                    of_file, names = read_facts_and_aliases(Path(path))
                     facts.append(of_file)
                     aliases.append(names)
                 else:
@@ -147,7 +148,8 @@ class Aligner:
                     aliases.append((other.name, other.of) for other in kb.other_names("aliases"))
             aligner = cls(chain.from_iterable(facts), chain.from_iterable(aliases))
         if not aligner._facts:
-            named = ", ".join(str(path) for path in paths)
+            # A URL may hold a password.
+            named = ", ".join("the base" if "://" in str(path) else str(path) for path in paths)
             raise LamlamError(f"{named}: no facts in it; nothing can be aligned with an empty table")
         return aligner
 

@@ -47,11 +47,11 @@ def annotate(
         ),
     ],
     facts: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             metavar="KB_OR_TABLE",
-            help="For align: a base, or a .csv or .parquet file with the columns entity (or subject), relation, value "
-            "(or object). May be given several times.",
+            help="For align: a base (a file or a postgresql:// URL), or a .csv or .parquet file with the columns "
+            "entity (or subject), relation, value (or object). May be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -62,7 +62,10 @@ def annotate(
         Path | None, typer.Option(metavar="FOLDER", help="For model: what `lamlam train-annotator` wrote.")
     ] = None,
     careful: Annotated[
-        bool, typer.Option("--careful", help="For model: fewer calls, and more of them true.", show_default=False)
+        bool,
+        typer.Option(
+            "--careful", help="For model: what a judge of calls takes for true, usual or not.", show_default=False
+        ),
     ] = False,
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="For llm: the endpoint, such as http://localhost:8000/v1.")

@@ -16,7 +16,7 @@ from lamlam.errors import LamlamError
 class Settings:
     """What the options say, for whichever annotator needs it."""
 
-    facts: Sequence[Path]
+    facts: Sequence[str]
     rules: Path | None = None
     model: Path | None = None
     careful: bool = False
