@@ -3,7 +3,7 @@
 # Measures everything together (rules, facts, the annotator) on the tenth that it did not see.
 #
 #   experiments/annotation/train.sh [DATA] [OUT]      minutes on a GPU, a day without one
-#   WEAK=200 EPOCHS=1 experiments/annotation/train.sh      to see that all of it runs
+#   MOST_WEAK=200 EPOCHS=1 experiments/annotation/train.sh      to see that all of it runs: a quarter of an hour
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 data=$(realpath "${1:-../shared/data}")
@@ -13,12 +13,16 @@ facts=(--facts "$data/facts/wikidata.parquet" --facts "$data/facts/tables.parque
 mkdir -p "$out"
 
 [ -f "$out/weak.parquet" ] || "$lamlam" annotate "$data/wikipedia/intros.parquet" "$out/weak.parquet" \
-    --with patterns --with align "${facts[@]}" ${WEAK:+--limit "$WEAK"}
+    --with patterns --with align "${facts[@]}"
 "$lamlam" train-annotator "$data"/official/dwiki-eval1k*.json "$data"/official/squad-train1k*.json \
-    --out "$out/annotator" --weak "$out/weak.parquet" --most-weak 40000 --epochs "${EPOCHS:-8}"
+    --out "$out/annotator" --weak "$out/weak.parquet" --most-weak "${MOST_WEAK:-40000}" --epochs "${EPOCHS:-8}" \
+    --readings experiments/annotation/reading.jsonl
 "${PYTHON:-.venv/bin/python}" experiments/annotation/held_out.py "$data" "$out"
 for part in wikipedia squad; do
-    "$lamlam" annotate "$out/raw-$part.parquet" "$out/marked-$part.parquet" \
-        --with patterns --with align "${facts[@]}" --with model --model "$out/annotator"
-    "$lamlam" eval annotation "$out/gold-$part.parquet" "$out/marked-$part.parquet" --page "$out/$part.html"
+    for careful in "" --careful; do
+        "$lamlam" annotate "$out/raw-$part.parquet" "$out/marked-$part$careful.parquet" \
+            --with patterns --with align "${facts[@]}" --with model $careful --model "$out/annotator"
+        "$lamlam" eval annotation "$out/gold-$part.parquet" "$out/marked-$part$careful.parquet" \
+            --page "$out/$part$careful.html"
+    done
 done

@@ -39,7 +39,7 @@ def parser():
         ("Acme", "Acme operated from 12 May 1901 to 3 June 1940.", "12 May 1901", "Acme", "Start Date Operated"),
         ("Acme", "Acme operated from 1901 to 1940.", "1940", "Acme", "End Year Operated"),
         ("Acme", "Acme is a company. It sat in 1901.", "1901", None, None),
-        ("The Red House of Troy", "The Red House of Troy was built by Bob Jones.", "Bob Jones", "The Red House of Troy", "Built By"),
+        ("The Mill of Troy", "The Mill of Troy was built by Bob Jones.", "Bob Jones", "The Mill of Troy", "Built By"),
     ],
 )  # fmt: skip
 def test_the_sentence_says_of_whom_and_what(parser, title, text, value, entity, relation):
@@ -47,7 +47,10 @@ def test_the_sentence_says_of_whom_and_what(parser, title, text, value, entity, 
     document = Document("d", text, (), {"title": title})
     (stretches,) = parse_all(parser, [document])
     (said,) = says(document, stretches, [(start, start + len(value))])
-    if said is not None and said.rule == "sentence":  # a guess, which is not taken where calls had better be true
+    if said is not None and said.rule in (
+        "sentence",
+        "guess",
+    ):  # a guess, which is not taken where calls had better be true
         assert "not" not in text
         said = None
     assert (entity, relation) == (None, None) if said is None else (said.entity, said.relation) == (entity, relation)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from spacy.tokens import Token
 
 
+LOOSE_GUESS = "guess"
+"""The rule whose calls nobody has judged."""
+
+
 def nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
     """Where no other rule holds: the verb above the value, with the preposition and the noun on the way to it."""
     # Of what there is a number, or who comes from a country, only the noun beside it could tell; who does something
@@ -106,6 +110,25 @@ def in_sentence(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said |
         return None
     relation = title_case(" ".join(words))
     return Said(names.subject, relation, "sentence", f"… {' '.join(step.lemma_ for step in path[-1:])} {kind.value}")
+
+
+def loose_guess(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | None:
+    """What else fails to explain, as said of the document's subject in the nearest words above it.
+
+    An annotator would often mark such a value, in better words; where calls had better be true, it is left out.
+    """
+    words: list[str] = []
+    token = root
+    for _ in range(4):
+        if token.head == token or len(words) >= 2:
+            break
+        token = token.head
+        if negated(token):
+            return None
+        if token.pos_ in ("NOUN", "VERB") and token.i not in range(tokens.start, tokens.end):
+            words.insert(0, token.text)
+    unit = {Kind.OTHER: "", Kind.WORK: "title"}.get(kind, kind.value)
+    return Said(names.subject, title_case(" ".join([*words, unit])), LOOSE_GUESS, f"… {' '.join(words)} {kind.value}")
 
 
 def _in_a_name(root: Token, kind: Kind) -> bool:

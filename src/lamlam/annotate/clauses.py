@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamlam.annotate.clause_guesses import in_sentence, nearest_verb
+from lamlam.annotate.clause_guesses import LOOSE_GUESS, in_sentence, loose_guess, nearest_verb
 from lamlam.annotate.clause_parts import (
     VERBS,
     about_whom,
@@ -67,11 +67,13 @@ def say(doc: Doc, span: Span, names: Names) -> Said | None:
         return None
     root = tokens.root
     first = _first_conjunct(root, tokens)
-    for rule in _RULES:
+    for rule in (*_RULES, in_sentence):
         said = rule(first, tokens, kind, names)
         if said is not None:
-            return said if _sensible(said, tokens, kind) else None
-    said = in_sentence(first, tokens, kind, names)
+            break
+    if said is not None and _sensible(said, tokens, kind):
+        return said
+    said = loose_guess(first, tokens, kind, names)
     return said if said is not None and _sensible(said, tokens, kind) else None
 
 
@@ -82,7 +84,7 @@ def _sensible(said: Said, tokens: Tokens, kind: Kind) -> bool:
         RIDDLES & set(words)
         or words[:1] in (["one"], ["to"], ["of"], ["'s"])
         or not 1 <= len(words) <= 8
-        or (kind is Kind.NUMBER and said.rule not in OF_NUMBERS)
+        or (kind is Kind.NUMBER and said.rule not in (*OF_NUMBERS, LOOSE_GUESS))
         or tokens.text.lower() in VAGUE_VALUES
         or tokens[0].lower_ in VAGUE_STARTS
         or (tokens[0].ent_type_ == "ORDINAL" and tokens.text.islower() and len(tokens) < 3)

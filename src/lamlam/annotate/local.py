@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamlam.annotate.call_features import features_at
+from lamlam.annotate.clause_guesses import LOOSE_GUESS
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.judge import CallJudge
 from lamlam.annotate.mentions import first_mention
@@ -24,7 +25,7 @@ from lamlam.text import Call, Document, Lookup, Span
 
 OF_LEAST = 0.8
 """What is asked of a value that its sentence explains: so much of the chance that is best without a sentence."""
-LEAST = {"nearest verb": 0.3, "sentence": 0.5}
+LEAST = {"nearest verb": 0.3, "sentence": 0.5, LOOSE_GUESS: 0.5}
 """The chance that a value has to have where the rule of grammar is one that is often wrong."""
 LOOSE = 0.02
 """The chance above which the judge is asked, where calls had better be true: what is true need not be usual."""
@@ -94,7 +95,8 @@ class LocalAnnotator:
         names = names_in(read.document)
         gains = [-1.0] * len(spans)
         for i, (lookup, span) in enumerate(zip(lookups, spans, strict=True)):
-            if lookup is not None and names is not None and _is_new(text, span, taken):
+            judged = self._careful is None or (lookup is not None and lookup[1] != LOOSE_GUESS)
+            if judged and lookup is not None and names is not None and _is_new(text, span, taken):
                 gains[i] = self._gain(read.stretches, names, *lookup, span, candidates[i].chance)
         for i in without_overlaps(candidates, gains):
             found = lookups[i]

@@ -32,7 +32,7 @@ LEAST_TITLES, LEAST_SHARE, MOST_WORDS = 3, 0.6, 3
 """In texts about how many things, and in what share of its contexts, examples have to use a name for a relation before
 it is taken over; and of how many words, so that it is no name for one thing only."""
 
-UNNAMED = ("sentence", "nearest verb", "what in", "place", "measure")
+UNNAMED = ("sentence", "guess", "nearest verb", "what in", "place", "measure")
 """Rules whose relations stay what they are: guesses, and places, which say themselves of what sort they are."""
 
 
