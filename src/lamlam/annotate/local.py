@@ -95,8 +95,7 @@ class LocalAnnotator:
         names = names_in(read.document)
         gains = [-1.0] * len(spans)
         for i, (lookup, span) in enumerate(zip(lookups, spans, strict=True)):
-            judged = self._careful is None or (lookup is not None and lookup[1] != LOOSE_GUESS)
-            if judged and lookup is not None and names is not None and _is_new(text, span, taken):
+            if lookup is not None and names is not None and _is_new(text, span, taken):
                 gains[i] = self._gain(read.stretches, names, *lookup, span, candidates[i].chance)
         for i in without_overlaps(candidates, gains):
             found = lookups[i]
@@ -123,6 +122,8 @@ class LocalAnnotator:
         """By how much the call is likelier than it has to be."""
         if self._careful is None:
             return chance - LEAST.get(rule, self._least)
+        if rule == LOOSE_GUESS:
+            return -1.0
         judge, least = self._careful
         features = features_at(names, stretches, span, lookup, rule, chance, judge.words)
         return judge.chance(features) - least
@@ -151,7 +152,7 @@ def load_annotator(folder: str | Path, careful: bool = False) -> LocalAnnotator:
         tagger.load_state_dict(load_file(folder / "tagger.safetensors"))
         tokenizer = AutoTokenizer.from_pretrained(folder)
         judge = CallJudge.read(folder / "judge.json") if "careful" in settings else None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise LamlamError(f"{folder}: no annotator that `lamlam train-annotator` wrote: {reason:.200}") from None
     device = "cuda" if torch.cuda.is_available() else "cpu"
