@@ -16,6 +16,16 @@ def tokenizer() -> LookupTokenizer:
     return train_tokenizer([TEXT], vocab_size=300)
 
 
+class Columns:
+    """Stands in for a cache: the token ids so far, shape (rows, columns)."""
+
+    def __init__(self, ids):
+        self.ids = ids
+
+    def batch_select_indices(self, indices):
+        self.ids = self.ids[indices]
+
+
 class ScriptedModel:
     """Goes on as the scripts (token ids, start token included) do that a row follows so far, the first one likeliest;
     ends the text where a row follows none."""
@@ -33,11 +43,11 @@ class ScriptedModel:
     ):
         if isinstance(past_key_values, RowsCache):
             return SimpleNamespace(logits=self.over_slots(input_ids, position_ids, past_key_values))
-        columns = input_ids if past_key_values is None else torch.cat([past_key_values, input_ids], dim=1)
+        columns = input_ids if past_key_values is None else torch.cat([past_key_values.ids, input_ids], dim=1)
         seen = torch.ones_like(columns) if attention_mask is None else attention_mask
         places = range(columns.shape[1] - 1 if logits_to_keep else 0, columns.shape[1])
         logits = torch.stack([self.after(columns[:, : end + 1], seen[:, : end + 1]) for end in places], dim=1)
-        return SimpleNamespace(logits=logits, past_key_values=columns)
+        return SimpleNamespace(logits=logits, past_key_values=Columns(columns))
 
     def over_slots(self, input_ids, position_ids, cache):
         """As the engine calls a model: rows are slots, of which some are fed."""

@@ -75,7 +75,8 @@ def test_infusion(tokenizer):
     questions, documents = facts([0] * 4)
     general = [Document(str(i), f"The town number {i} lies there.") for i in range(6)]
     sizes = small_models(tokenizer, ["1x32"], seed=0)
-    pairs = list(zip(documents, questions, strict=True))
+    reworded = [Document(f"{one.id} again", one.text, one.calls) for one in documents]
+    pairs = [(list(told), question) for *told, question in zip(documents, reworded, questions, strict=True)]
     results = list(infuse(sizes, general, pairs, [1, 2], data="toy", documents=8, tuning=Tuning(1)))
     assert [result.model for result in results] == ["standard, 1x32", "lmlm, 1x32"]
     assert [row[0] for row in results[0].tables[0].rows] == [1, 2]
@@ -90,7 +91,7 @@ def test_infusion(tokenizer):
 def test_infusion_documents(tmp_path):
     questions, documents = facts([0] * 4)
     write_documents(documents, tmp_path / "facts.parquet")
-    [(document, question)] = read_infusion(tmp_path / "facts.parquet", 1)
+    [([document], question)] = read_infusion(tmp_path / "facts.parquet", 1)
     assert (document, question.prompt, question.value) == (documents[0], questions[0].prompt, "London")
     rows = [
         {"prompt": f"{q.entity} came from", "value": q.value, "entity": q.entity, "relation": q.relation}
@@ -101,6 +102,8 @@ def test_infusion_documents(tmp_path):
     assert (question.prompt, question.value) == ("Person 0 came from", "London")
     with pytest.raises(LamlamError, match="no question asks for 'Birth Place' of 'Person 2'"):
         read_infusion(tmp_path / "facts.parquet", None, tmp_path / "other.jsonl")
+    write_documents([*documents, *documents[:2]], tmp_path / "twice.parquet")
+    assert [len(told) for told, _ in read_infusion(tmp_path / "twice.parquet")] == [2, 2, 1, 1]
     write_documents([Document("x", "plain")], tmp_path / "plain.parquet")
     with pytest.raises(LamlamError, match="document x has no call"):
         read_infusion(tmp_path / "plain.parquet")

@@ -49,12 +49,13 @@ def infusion(
     documents: Annotated[Path, typer.Argument(metavar="DOCS", help="General text, with its calls.")],
     facts: Annotated[
         Path,
-        typer.Argument(metavar="FACTS", help="Documents of one fact each, with its call."),
+        typer.Argument(metavar="FACTS", help="Documents of one fact each, with its call; a fact may have several."),
     ],
     questions: Annotated[
         Path | None, typer.Option(help="Questions about the same facts in other words; else their own words are asked.")
     ] = None,
     sizes: Annotated[list[str] | None, typer.Option("--size", help="LAYERSxHIDDEN, for each model.")] = None,
+    kind: Annotated[Literal["standard", "lmlm"] | None, typer.Option(help="Both, if not given.")] = None,
     repeats: Annotated[list[int] | None, typer.Option("--repeat", help="How often each fact is repeated.")] = None,
     trained: Annotated[int, typer.Option(min=1, help="Documents in each training.")] = 2000,
     lr: Annotated[float, typer.Option(min=0, help="Of each training.")] = 3e-3,
@@ -77,7 +78,7 @@ def infusion(
         infuse(
             small_models(known, sizes or ["1x32", "2x64", "4x128"], seed), general,
             read_infusion(facts, limit, questions), repeats or [1, 3, 10, 30],
-            data=str(facts), documents=trained, tuning=Tuning(1, lr, 8, seed),
+            data=str(facts), kinds=[kind] if kind else ["standard", "lmlm"], documents=trained, tuning=Tuning(1, lr, 8, seed),
         ),
         out, json,
     )  # fmt: skip

@@ -14,7 +14,7 @@ import yaml
 
 from lamlam.atomic import write_beside
 from lamlam.demo.biography import biography_prompt, documents_about
-from lamlam.demo.probes import Probe, probes, reworded
+from lamlam.demo.probes import Probe, probes, reworded, wordings
 from lamlam.demo.unlearning_data import as_document, write_rows, write_tofu
 from lamlam.demo.world import World
 from lamlam.kb import Fact, KnowledgeBase
@@ -125,10 +125,15 @@ def _memory(world: World, folder: Path, seed: int) -> None:
 
 
 def _infusion(world: World, folder: Path, seed: int) -> None:
-    """All facts about some of the unseen people, each as a document in one wording and as a question in another."""
-    told = [one for one in probes(world, world.unseen[:_INFUSED], seed=seed) if world.kinds[one.entity] == "person"]
+    """All facts about some of the unseen people, each in all wordings but one as documents, and in that one asked."""
+    asked = [one for one in probes(world, world.unseen[:_INFUSED], seed=seed) if world.kinds[one.entity] == "person"]
+    told, questions = [], []
+    for one in asked:
+        held_out, *others = wordings(world, one, seed)
+        questions.append(held_out)
+        told += others
     write_documents((as_document(number, one) for number, one in enumerate(told)), folder / "infusion.parquet")
-    write_rows(folder / "infusion.jsonl", (_question(reworded(world, one, seed)) for one in told))
+    write_rows(folder / "infusion.jsonl", map(_question, questions))
 
 
 def _question(probe: Probe) -> dict[str, Any]:

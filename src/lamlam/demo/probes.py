@@ -47,6 +47,13 @@ def reworded(world: World, probe: Probe, seed: int) -> Probe:
     return probe._replace(prompt=_asked(world, probe.entity, probe.relation, rng.choice(others), rng))
 
 
+def wordings(world: World, probe: Probe, seed: int) -> list[Probe]:
+    """The same question once in all words that the training text has for it."""
+    rng = Random(f"wordings {seed} {probe.entity} {probe.relation}")
+    by_words = {_start(one, probe.relation): one for one in SENTENCES[world.kinds[probe.entity]][probe.relation]}
+    return [probe._replace(prompt=_asked(world, probe.entity, probe.relation, one, rng)) for one in by_words.values()]
+
+
 def _asked(world: World, entity: str, relation: str, sentence: str | None, rng: Random) -> str:
     kind = world.kinds[entity]
     before, subject = "", full_subject(world, entity)

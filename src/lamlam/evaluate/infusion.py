@@ -66,7 +66,7 @@ def small_models(tokenizer: LookupTokenizer, sizes: Sequence[str], seed: int) ->
 def infuse(
     sizes: Sizes,
     general: Sequence[Document],
-    facts: Sequence[tuple[Document, Question]],
+    facts: Sequence[tuple[Sequence[Document], Question]],
     repeats: Sequence[int],
     *,
     data: str,
@@ -75,7 +75,8 @@ def infuse(
     tuning: Tuning,
 ) -> Iterator[Result]:
     """One result a size and kind. Every training sees `documents` documents: the facts `repeats` times, and general
-    text for the rest, so that what is repeated more leaves less room. LamlamError where the facts need more.
+    text for the rest, so that what is repeated more leaves less room. Of a fact in several documents each is read in
+    turn. LamlamError where the facts need more.
     """
     most = max(repeats) * len(facts)
     if most > documents:
@@ -88,11 +89,8 @@ def infuse(
             began = time.monotonic()
             points: list[tuple[int, list[float]]] = []
             for times in repeats:
-                mixed = [
-                    Document(f"{document.id} {time_}", document.text, document.calls)
-                    for time_ in range(times)
-                    for document, _ in facts
-                ]
+                turns = ((time_, told[time_ % len(told)]) for time_ in range(times) for told, _ in facts)
+                mixed = [Document(f"{one.id} {time_}", one.text, one.calls) for time_, one in turns]
                 room = documents - len(mixed)
                 mixed += [
                     Document(f"general {i}", general[i % len(general)].text, general[i % len(general)].calls)
@@ -103,21 +101,30 @@ def infuse(
             yield _result(name, kind, points, data, documents, len(facts), tuning, began)
 
 
-def read_infusion(path: Path, limit: int | None = None, asked: Path | None = None) -> list[tuple[Document, Question]]:
-    """Documents of one fact each, and the question that each answers: its own words, or the first one in the file
-    `asked` about the same fact. LamlamError where a document has no call, or there is no question about its fact."""
+def read_infusion(
+    path: Path, limit: int | None = None, asked: Path | None = None
+) -> list[tuple[list[Document], Question]]:
+    """The first `limit` facts: the documents that state each one, in so many wordings, and the question about it.
+
+    A document's first call is its fact. The question is the first document's own words, or the first one in the file
+    `asked` about the same fact. LamlamError where a document has no call, or there is no question about its fact.
+    """
     others = {} if asked is None else {(one.entity, one.relation): one for one in reversed(read_questions(asked))}
-    facts = []
-    for document in islice(read_documents(path), limit):
+    told: dict[tuple[str, str], list[Document]] = {}
+    for document in read_documents(path):
         if not document.calls:
             raise LamlamError(f"{path}: document {document.id} has no call; each needs the call of its one fact")
-        at, lookup, _ = document.calls[0]
-        question = Question(document.text[:at].rstrip(), lookup.value, lookup.entity, lookup.relation)
+        told.setdefault(document.calls[0].lookup[:2], []).append(document)
+    facts = []
+    for key, documents in islice(told.items(), limit):
+        first = documents[0]
+        at, lookup, _ = first.calls[0]
+        question = Question(first.text[:at].rstrip(), lookup.value, lookup.entity, lookup.relation)
         if asked is not None:
-            if lookup[:2] not in others:
+            if key not in others:
                 raise LamlamError(f"{asked}: no question asks for {lookup.relation!r} of {lookup.entity!r}; add one")
-            question = others[lookup[:2]]
-        facts.append((document, question))
+            question = others[key]
+        facts.append((documents, question))
     return facts
 
 

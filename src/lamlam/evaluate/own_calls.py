@@ -51,6 +51,8 @@ class _Row:
     calls: list[Call] = field(default_factory=list)
     queries: int = 0
     hits: int = 0
+    likeliest: list[int] | None = None
+    """The likeliest token after each of the text with `calls`; None where they have changed since."""
 
     def prefix(self, tokenizer: LookupTokenizer) -> list[int]:
         """The tokens before the place, start token included."""
@@ -116,6 +118,7 @@ def _rewrite(lm: LookupModel, rows: list[_Row]) -> None:
                 row.hits += 1
                 lookup = Lookup(*query, match.fact.value)
                 row.calls.append(Call(row.at, lookup))
+                row.likeliest = None
             if row.places is None and match is None:
                 row.at += 1  # taken back: no call at this place again
         running = asking
@@ -126,6 +129,7 @@ def _next_places(lm: LookupModel, rows: list[_Row]) -> list[int | None]:
     if not rows or rows[0].places is not None:
         return [row.places.pop() if row.places else None for row in rows]
     tokenizer = lm.tokenizer
+    window = int(lm.model.config.max_position_embeddings)
     sequences, pieces = [], []
     for row in rows:
         document = Document("", row.text, tuple(row.calls))
@@ -133,12 +137,16 @@ def _next_places(lm: LookupModel, rows: list[_Row]) -> list[int | None]:
         since = row.calls[-1].at if row.calls else 0
         piece = tokenizer.encode_text(f" {row.text[since:]}" if row.calls else row.text, first=not row.calls)
         pieces.append((since, piece))
-    window = int(lm.model.config.max_position_embeddings)
-    kept = [sequence[:window] for sequence in sequences]
-    likeliest = likeliest_tokens(lm.model, kept)
+    # A call that was taken back leaves the text as it was read before.
+    changed = [i for i, row in enumerate(rows) if row.likeliest is None]
+    if changed:
+        for i, tokens in zip(
+            changed, likeliest_tokens(lm.model, [sequences[i][:window] for i in changed]), strict=True
+        ):
+            rows[i].likeliest = tokens
     found: list[int | None] = []
-    for row, sequence, tokens, (since, piece) in zip(rows, sequences, likeliest, pieces, strict=True):
-        found.append(_place(tokenizer, row, len(sequence) - len(piece), tokens, since, piece))
+    for row, sequence, (since, piece) in zip(rows, sequences, pieces, strict=True):
+        found.append(_place(tokenizer, row, len(sequence) - len(piece), row.likeliest or [], since, piece))
     return found
 
 
@@ -215,7 +223,7 @@ def ask(
     never = [end, tokenizer.eos_id, tokenizer.start_id]
     cache: Any = None
     positions = (seen.cumsum(dim=1) - 1).clamp(min=0)
-    open_rows = set(range(len(prefixes)))
+    running = list(range(len(prefixes)))
     for _ in range(_MOST_QUERY_TOKENS):
         output = model(
             input_ids=inputs.to(model.device), attention_mask=seen.to(model.device),
@@ -224,23 +232,29 @@ def ask(
         cache = output.past_key_values
         logits = output.logits[:, -1].float().cpu()
         logits[:, len(tokenizer) :] = -torch.inf
-        chosen = []
-        for row, ids in enumerate(written):
-            if ids:  # in a call: its grammar decides what may come
-                banned = [entity, *never, *([relation] if relation in ids else [ret])]
-                logits[row, banned] = -torch.inf
-            token = int(logits[row].argmax())
-            chosen.append(token)
-            if row in open_rows:
-                if not ids and token != entity:
-                    open_rows.discard(row)
-                    continue
+        # In a call its grammar decides what may come.
+        inside = torch.tensor([bool(written[row]) for row in running])
+        further = torch.tensor([relation in written[row] for row in running])
+        for token in (entity, *never):
+            logits[inside, token] = -torch.inf
+        logits[inside & further, relation] = -torch.inf
+        logits[inside & ~further, ret] = -torch.inf
+        chosen = logits.argmax(dim=1).tolist()
+        kept = []
+        for place, (row, token) in enumerate(zip(running, chosen, strict=True)):
+            ids = written[row]
+            if ids or token == entity:
                 ids.append(token)
                 if token == ret:
-                    open_rows.discard(row)
                     queries[row] = _query(tokenizer, ids)
-        if not open_rows:
+                else:
+                    kept.append(place)
+        if not kept:
             break
+        if len(kept) < len(running):
+            cache.batch_select_indices(torch.tensor(kept, device=model.device))
+            seen, positions = seen[kept], positions[kept]
+            running, chosen = [running[place] for place in kept], [chosen[place] for place in kept]
         inputs = torch.tensor(chosen)[:, None]
         positions = positions[:, -1:] + 1
         seen = torch.cat([seen, torch.ones_like(inputs)], dim=1)
