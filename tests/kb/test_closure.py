@@ -94,6 +94,9 @@ def test_a_misspelt_name_does_not_slide_to_whoever_has_the_forgotten_relation(kb
         ("The Burning Rose", "The BurningRose", True),
         ("Award", "Awaard", True),
         ("Award", "Aard", True),
+        ("The Burning Rose", "Teh Burning Rose", True),
+        ("The Rose and the Oak", "The Rose adn the Oak", True),
+        ("Ann and Bo", "Ann und Bo", False),
         ("Ada Lovelace", "Ada Lovelace", False),
         ("Apollo 11", "Apollo 1", False),
         ("Louis XIV", "Louis XV", False),
@@ -118,3 +121,14 @@ def test_spellings_of_a_neighbour_repeat_it_together_or_not_at_all(kb):
         ]
     )
     assert kb.forget("Ada Lovelacce", dry_run=True).entities == ("Ada Lovelacce",)
+
+
+def test_a_misspelt_duplicate_of_a_title_of_common_words_goes(kb):
+    """A search for the title gives some of the many names that share its words, and not this one."""
+    words = [f"{one}{other}" for one in ("bar", "fen", "gil", "mor", "tas") for other in ("den", "low", "mont", "wick")]
+    kb.add(Fact(f"The {one} {other}", "Author", f"{one} {other}") for one in words for other in words if one != other)
+    wrong = ["The Bardne Fenlow", "The Barden Fenow", "TheBarden Fenlow", "Teh Barden Fenlow", "The Barxden Fenlow"]
+    kb.add(Fact(name, "Author", "barden fenlow") for name in wrong)
+    kb.add([Fact("The Barden Fenloww", "Author", "somebody else")])
+    assert set(kb.forget("The barden fenlow", "Author").entities) == {"The barden fenlow", *wrong}
+    assert kb.lookup("The Barden Fenloww", "Author").fact.value == "somebody else"

@@ -74,11 +74,12 @@ def infusion(
 
     known = LookupTokenizer.load(tokenizer)
     general = list(islice(read_documents(documents), trained))
+    kinds: list[Literal["standard", "lmlm"]] = [kind] if kind else ["standard", "lmlm"]
     finish(
         infuse(
             small_models(known, sizes or ["1x32", "2x64", "4x128"], seed), general,
             read_infusion(facts, limit, questions), repeats or [1, 3, 10, 30],
-            data=str(facts), kinds=[kind] if kind else ["standard", "lmlm"], documents=trained, tuning=Tuning(1, lr, 8, seed),
+            data=str(facts), kinds=kinds, documents=trained, tuning=Tuning(1, lr, 8, seed),
         ),
         out, json,
     )  # fmt: skip

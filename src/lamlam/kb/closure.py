@@ -4,16 +4,18 @@ Spellings with the same normalised form, and names that are filed as aliases, ar
 misspelt duplicate is the same only by what it looks like, and two people may have nearly the same name. So it is closed
 over where three things hold: a query for the name would be taken for it; all that it says about what is to be forgotten
 is what the entity says or said itself; and nothing else that both state is different. `dry_run` shows it like the rest.
-Since the same value is strong evidence, one slip of the hand is enough for the first, where a search has its doubts.
+Since the same value is strong evidence, one slip of the hand is enough for the first, where a search has its doubts;
+and as a search for a name of common words gives only some of its neighbours, every such slip is looked up by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from string import ascii_lowercase
 
 from lamlam.errors import LamlamError
 from lamlam.kb.name_score import fitted, one_slip
-from lamlam.kb.names import normalise
+from lamlam.kb.names import LONGEST_FUZZY, normalise
 from lamlam.kb.resolve import near_entities
 from lamlam.kb.similarity import THRESHOLD, relation_score, synonymous
 from lamlam.kb.store import Named, Selection, Store
@@ -92,12 +94,15 @@ def _duplicates(store: Store, entities: Iterable[Named], relations: set[str] | N
 
     Those of one normalised form are one, and repeat it together or not at all.
     """
+    names = sorted(_names(store, entities))
     near = {
         normalise(candidate.name)
-        for name in sorted(_names(store, entities))
+        for name in names
         for candidate in near_entities(store, name, _NEAREST)
         if candidate.how == "fuzzy" and (candidate.score >= fitted().threshold or one_slip(name, candidate.name))
-    } - _spelled(store, entities)
+    }
+    near |= {form for name in names for form in _slips_of(name) if store.entities_normalised(form)}
+    near -= _spelled(store, entities)
     own = _ever_said(store, entities) if near else {}
     duplicates = []
     for form in sorted(near):
@@ -105,6 +110,20 @@ def _duplicates(store: Store, entities: Iterable[Named], relations: set[str] | N
         if _repeat(store, alike, own, relations):
             duplicates += alike
     return duplicates
+
+
+def _slips_of(name: str) -> set[str]:
+    """The normalised names that are one slip of the hand away; some thirty for each letter."""
+    text = name.casefold()
+    if len(text) > LONGEST_FUZZY:
+        return set()
+    put_in = sorted({" ", *ascii_lowercase, *filter(str.isalpha, text)})
+    wrong = set()
+    for at in range(1, len(text)):
+        before, after = text[:at], text[at:]
+        wrong |= {before + after[1:], before + after[1:2] + after[0] + after[2:]}
+        wrong |= {before + letter + after for letter in put_in}
+    return {normalise(other) for other in wrong if one_slip(name, other)}
 
 
 def _repeat(store: Store, alike: Iterable[Named], own: Said, relations: set[str] | None) -> bool:

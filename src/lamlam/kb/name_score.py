@@ -138,13 +138,16 @@ def differences(query: Spelling, name: Spelling, frequency: Frequency) -> list[f
 
 
 def one_slip(one: str, other: str) -> bool:
-    """Whether two names are one slip of the hand apart: a space, or in one word of four letters or more two letters
-    swapped, one doubled, or one left out or put in that is not its first or last. Numbers and given names are meant."""
+    """Whether two names are one slip of the hand apart: a space, or in one word of four letters or more, "the" or "and"
+    two letters swapped, one doubled, or one left out or put in that is not its first or last. Numbers and given names
+    are meant."""
     words, others = (_WORD.findall(name.casefold()) for name in (one, other))
     if "".join(words) == "".join(others):
         return words != others
     apart = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
-    if len(words) != len(others) or len(apart) != 1 or min(map(len, apart[0])) < 4:
+    if len(words) != len(others) or len(apart) != 1:
+        return False
+    if min(map(len, apart[0])) < 4 and not {"the", "and"} & set(apart[0]):
         return False
     if all(word in _given_names() for word in apart[0]):
         return False
