@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lamlam.errors import LamlamError
@@ -71,6 +71,7 @@ def test_a_loaded_base_finds_names_by_any_spelling(kb, tmp_path):
 
 @settings(max_examples=300)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")) | NEARLY_PLAIN, max_size=20))
+@example(["0#\x1f", "C+\x0b"])
 def test_names_are_filed_as_they_are_normalised(names):
     expected = [closed_hash(normalise(name)) for name in names]
     assert closed_hashes(pyarrow.array(names, pyarrow.string())).tolist() == expected
