@@ -7,15 +7,14 @@ weights can be read.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lamlam.annotate.clause_parts import VERBS, nominal_subject
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.kinds import kind_of
-from lamlam.annotate.parse import Stretch, places
 from lamlam.kb.names import normalise
-from lamlam.text import Lookup, Span
+from lamlam.text import Span
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
@@ -50,22 +49,6 @@ def features_of(
     found |= dict.fromkeys(_of_value(doc, tokens), 1.0)
     found |= _of_sentence(tokens, entity, names)
     return found
-
-
-def features_at(
-    names: Names,
-    stretches: Iterable[Stretch],
-    span: Span,
-    lookup: Lookup,
-    rule: str,
-    chance: float,
-    words: Mapping[str, int],
-) -> dict[str, float]:
-    """The features of a call about the value at `span` of a document that was parsed in stretches."""
-    (place,) = places(stretches, [span])
-    if place is None:
-        return {}
-    return features_of(place.parsed, place.span, lookup.entity, lookup.relation, rule, names, chance, words)
 
 
 def _of_relation(relation: str, rule: str, kind: str) -> Iterator[str]:

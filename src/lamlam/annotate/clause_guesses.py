@@ -55,10 +55,10 @@ def nearest_verb(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said 
     if len(nouns) > 1:
         return None
     phrase = "" if token.lemma_ in LIGHT else verb_phrase(token)
+    outer = prepositions[1] if len(prepositions) > 1 and nouns and phrase else ""  # "Appeared in Movies In"
     object_ = object_of(token)
     if object_ is not None and not nouns and object_.i < tokens.start and object_.pos_ == "NOUN":
         nouns = [object_.text]
-    outer = prepositions[1] if len(prepositions) > 1 and nouns and phrase else ""  # "Appeared in Movies In"
     if kind.is_time:
         if token.lemma_ not in WHOLE_EVENTS and not nouns:
             return None

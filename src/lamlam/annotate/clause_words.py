@@ -197,6 +197,13 @@ CREEDS = frozenset(
     }
 )
 """What a recogniser takes for nationalities as well."""
+NO_PEOPLE = frozenset(
+    {
+        *("team", "club", "committee", "character", "racehorse", "horse", "band", "group", "duo", "company", "film"),
+        *("series", "town", "city", "village", "river", "building", "ship", "album", "song", "party", "school"),
+    }
+)
+"""Nouns that tell no occupation, even where a text seems to speak of a person."""
 UNITS = frozenset(
     {"kilometres", "kilometers", "km", "miles", "metres", "meters", "feet", "hectares", "acres", "years", "days"}
 )

@@ -33,6 +33,7 @@ from lamlam.annotate.clause_words import (
     HOLDS,
     LIGHT,
     LOOSE,
+    NO_PEOPLE,
     NOT_NOUNS,
     OF_NUMBERS,
     ORDINAL,
@@ -245,7 +246,7 @@ def _under_noun(noun: Token, small: str, kind: Kind, names: Names) -> Said | Non
         return None
     entity = what_it_is(noun, names)
     if entity is not None:
-        if small in ("in", "at", "on") and kind is Kind.PLACE:
+        if small in ("in", "at", "on") and kind is Kind.PLACE and not names.person:
             return Said(entity, "Location", "what in", f"{noun.lemma_.lower()} {small} place")
         if small == "from" and kind is Kind.PLACE:
             return Said(entity, "Place of Origin", "what of", "noun from place")
@@ -298,6 +299,7 @@ def _attribute(root: Token, tokens: Tokens, kind: Kind, names: Names) -> Said | 
         return None  # "the most populous state" is so only among others
     if kind in (Kind.OTHER, Kind.NATIONALITY) and not any(token.like_num for token in tokens):
         person = names.person if entity == names.subject else subject.ent_type_ == "PERSON"
+        person &= not NO_PEOPLE & {token.lower_ for token in tokens}
         relation = "Nationality" if kind is Kind.NATIONALITY else "Occupation" if person else "Type"
         return Said(entity, relation, "what", f"{'person' if names.person else 'thing'} is")
     return None

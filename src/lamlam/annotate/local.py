@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamlam.annotate.call_features import features_at
+from lamlam.annotate.call_features import features_of
+from lamlam.annotate.clause_doubts import doubt
 from lamlam.annotate.clause_guesses import LOOSE_GUESS
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.judge import CallJudge
 from lamlam.annotate.mentions import first_mention
 from lamlam.annotate.merge import with_calls
-from lamlam.annotate.parse import Stretch, load_parser, names_in, parse_all, says
+from lamlam.annotate.parse import Stretch, load_parser, names_in, parse_all, places, says
 from lamlam.annotate.subject import title_of
 from lamlam.annotate.tagger import SpanTagger, Window, candidates_in, gather, windows_of, without_overlaps
 from lamlam.annotate.tagger_training import chances_in
@@ -125,7 +126,10 @@ class LocalAnnotator:
         if rule == LOOSE_GUESS:
             return -1.0
         judge, least = self._careful
-        features = features_at(names, stretches, span, lookup, rule, chance, judge.words)
+        (place,) = places(stretches, [span])
+        if place is None or doubt(*place, lookup, rule, names) is not None:
+            return -1.0
+        features = features_of(*place, lookup.entity, lookup.relation, rule, names, chance, judge.words)
         return judge.chance(features) - least
 
 

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamlam.annotate.call_features import NO_RULE, features_at
+from lamlam.annotate.call_features import NO_RULE, features_of
+from lamlam.annotate.clause_doubts import doubt
 from lamlam.annotate.judge import CallJudge, Verdict, cross_validated, fit_weights, ranked
 from lamlam.annotate.mentions import first_mention
-from lamlam.annotate.parse import Stretch, names_in, parse_all, says
+from lamlam.annotate.parse import Stretch, names_in, parse_all, places, says
 from lamlam.annotate.tagger import LONGEST, SpanTagger, gather, windows_of
 from lamlam.annotate.tagger_training import chances_in
 from lamlam.errors import LamlamError
@@ -119,8 +120,12 @@ def _verdicts(
             span = _span_of(reading, text)
             if span is not None:
                 rule = reading.rule or _rule_of(reading, text, stretches, span)
+                (place,) = places(stretches, [span])
+                # What nobody would ask the judge about teaches it nothing.
+                if place is None or doubt(*place, reading.lookup, rule, names) is not None:
+                    continue
                 chance = _chance_at(chances, starts, span)
-                features = features_at(names, stretches, span, reading.lookup, rule, chance, words)
+                features = features_of(*place, *reading.lookup[:2], rule, names, chance, words)
                 if features:
                     yield Verdict(features, reading.good, text.id)
 
