@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
     from spacy.tokens import Span as Tokens
 
+LEVELS = (0.05, 0.1, 0.2, 0.4)
+"""Chances by the tagger that are told apart."""
 NO_RULE = "none"
 """The rule of calls that no rule of grammar made."""
 
@@ -42,6 +44,7 @@ def features_of(
     if tokens is None or not len(tokens):
         return {}
     found = {"always": 1.0, "tagger": math.log(min(max(chance, 0.01), 0.99) / (1 - min(max(chance, 0.01), 0.99)))}
+    found |= {f"tagger above {level}": 1.0 for level in LEVELS if chance > level}
     found |= dict.fromkeys(_of_relation(relation, rule, kind_of(tokens).value), 1.0)
     counts = [math.log1p(words.get(word, 0)) for word in relation.lower().split()]
     found |= {"usual words": sum(counts) / max(1, len(counts)), "least usual word": min(counts, default=0.0)}

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lamlam.annotate.clause_parts import VERBS
+from lamlam.annotate.clause_parts import VERBS, nominal_subject
 from lamlam.annotate.clause_words import CREEDS, PLACES
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.kinds import Kind, kind_of
+from lamlam.kb.names import normalise
 from lamlam.text import Lookup, Span
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ _UNREAL = frozenset(
 """Verbs after which something was perhaps not done."""
 _PASSING = frozenset({"last", "same", "next", "previous", "following", "final", "only"})
 _NO_COUNTRIES = CREEDS | {"Arab", "Arabic", "European", "Asian", "African", "Latin", "Western", "Roman", "Jewish"}
+_TELL_NOTHING = frozenset({"branch", "type", "form", "kind", "sort", "part", "piece", "series", "group", "set", "list"})
+_NO_TYPES = frozenset({"capital", "practice", "follow-up", "spin-off", "term", "word", "name", "champions"})
+_SPANS_OF_TIME = frozenset({"season", "time", "year", "month", "week", "day", "occasion"})
+_STRETCHING = frozenset({"in", "on", "under", "at", "with", "during", "by", "including", "like", "as"})
+_ARMED = re.compile(
+    r"army|navy|force|corps|guard|marine|regiment|militia|infantry|military|war\b|battalion", re.IGNORECASE
+)
 _ODD = re.compile(r"(?:^| )(?:-|the|a|an|and|or|'s|\w+-)(?: |$)| - |\b(?:km|mi)\b|^\W", re.IGNORECASE)
 """Articles and halves of words in a relation come from a parse gone wrong."""
 
@@ -45,32 +53,39 @@ def doubt(doc: Doc, span: Span, lookup: Lookup, rule: str, names: Names) -> str 
         return CUT
     return (
         _of_value(doc, tokens, rule)
+        or _of_end(doc, tokens, rule)
         or _of_relation(tokens, lookup.relation, rule)
-        or _of_entity(doc, tokens, lookup.entity, names)
+        or _of_clause(doc, tokens, lookup, rule, names)
     )
 
 
 def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
     first, last, text = tokens[0], tokens[-1], tokens.text
     before = doc[tokens.start - 1] if tokens.start else None
-    after = doc[tokens.end] if tokens.end < len(doc) else None
     if before is not None:
         joined = not before.whitespace_ and before.text in ("-", "–", "/")  # "four-engine aircraft"
         inside = before.dep_ == "compound" and tokens.start <= before.head.i < tokens.end  # "table tennis event"
         inside &= before.pos_ == first.pos_  # not "actor" of "the actor Jane Doe"
         if joined or inside or first.lower_ in ("majesty", "rules"):  # "Her Majesty's", "Australian rules football"
             return CUT
-    if after is not None:
-        beyond = doc[tokens.end + 1] if tokens.end + 1 < len(doc) else None
-        place = last.lemma_.lower() in PLACES and after.lower_ == "of" and beyond is not None  # "Canadian province of"
-        glued = re.match(r"d['’]|\.[A-Z]", after.text) is not None  # "Palme d'Or", "Normal F.C."
-        if glued or (place and rule != "what") or text.split()[-1] in ("St", "Ste"):
-            return CUT
-        if rule == "what" and len(tokens) == 1 and after.lower_ in ("of", "to", "on", "for"):
-            return VAGUE  # "an operator of …"
-    if rule == "what" and last.dep_ in ("amod", "compound", "nmod") and last.head.i >= tokens.end:
-        return CUT  # "a state-related, land-grant university"
-    if rule == "what" and (last.pos_ not in ("NOUN", "PROPN") or any(one.tag_ in ("JJS", "RBS") for one in tokens)):
+        if re.fullmatch(r"\d+(?:st|nd|rd|th)", before.text) or (before.lower_ == "of" and rule == "counted"):
+            return CUT  # "the 34th Senatorial District", "six of eight"
+        if before.tag_ in ("JJS", "RBS") and before.head.i in range(tokens.start, tokens.end):
+            return CUT  # "the best player"
+    if text.islower() and rule in ("object", "preposition", "within", "what of"):
+        many = len(tokens) == 1 and last.tag_ == "NNS"  # "airlines"
+        if many or (last.lemma_ in _SPANS_OF_TIME and (rule == "object" or last.lemma_ == "season")):
+            return VAGUE  # "played nine seasons"
+    named = {one.i for entity in doc.ents for one in entity}
+    if rule in ("object", "preposition") and any(one.lower_ in _STRETCHING and one.i not in named for one in tokens):
+        return CUT  # "Fury in eleven films"
+    if last.pos_ == "ADJ" and len(tokens) == 1 and rule != "described":
+        return CUT
+    onward = last.dep_ in ("amod", "compound", "nmod") and last.head.i >= tokens.end
+    if onward and rule not in ("described", "counted") and last.head.lemma_.lower() not in PLACES:
+        return CUT  # "a state-related, land-grant university", "awarded to the League forward who"
+    extreme = any(one.tag_ in ("JJS", "RBS") or one.lower_.endswith("most") for one in tokens)
+    if rule == "what" and (last.pos_ not in ("NOUN", "PROPN") or last.lower_ in _NO_TYPES or extreme):
         return VAGUE
     if tokens.root.dep_ == "conj" and (text.islower() or last.tag_ in ("NNS", "NNPS")) and not text[0].isdigit():
         return CUT  # of "A, B and C counties"
@@ -79,10 +94,42 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
     return None
 
 
+def _of_end(doc: Doc, tokens: Tokens, rule: str) -> str | None:
+    """Whether the value goes on behind, or says little without what stands there."""
+    if tokens.end >= len(doc):
+        return None
+    last, after = tokens[-1], doc[tokens.end]
+    rest = doc[tokens.end : tokens.end + 4].text.lower()
+    if re.match(r"d['’]|\.[A-Z]", after.text) or tokens.text.endswith((" St", " Ste")):
+        return CUT  # "Palme d'Or", "Normal F.C.", "Sault Ste. Marie"
+    if last.lemma_.lower() in PLACES and after.lower_ == "of" and rule != "what":  # "the Canadian province of"
+        return CUT
+    if last.pos_ == "PROPN" and re.fullmatch(r"\d{1,2}", after.text):
+        return CUT  # "NASA Astronaut Group 6"
+    if rest.startswith(("of the same name", "state of", "states of")):
+        return CUT
+    nothing = len(tokens) == 1 or (after.lower_ == "of" and last.lemma_.lower() in _TELL_NOTHING)
+    if rule == "what" and nothing and after.lower_ in ("of", "to", "on", "for"):
+        return VAGUE  # "an operator of …", "an ancient branch of …"
+    return None
+
+
 def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
     words, kind = relation.lower().split(), kind_of(tokens)
-    if _ODD.search(relation):
+    if _ODD.search(relation) or words in (["located", "of"], ["located", "to"]):
         return GARBLED
+    if words[0] in ("date", "year", "start", "end") and not any(char.isdigit() for char in tokens.text):
+        return VAGUE
+    if kind is Kind.YEAR and words[-1] == "at":
+        return CUT  # "at the 1908, the 1912 and the 1920 Summer Olympics"
+    if words == ["military", "service"] and not _ARMED.search(tokens.text):
+        return GARBLED
+    if words == ["located"] or (words[0] == "number" and words[1:2] != ["of"]) or words[1:2] == ["has"]:
+        return GARBLED
+    if words[-2:] == ["known", "of"] or (rule == "preposition" and words.count("of") > 1):
+        return GARBLED
+    if "became" in words and {"first", "second", "third"} & set(words):
+        return LITTLE
     sentence = tokens.root.sent.text.lower()
     if any(f"most {word}" in sentence or f"most-{word}" in sentence for word in words):
         return GARBLED  # "Populous City In", of the most populous one
@@ -104,10 +151,13 @@ def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
     return None
 
 
-def _of_entity(doc: Doc, tokens: Tokens, entity: str, names: Names) -> str | None:
-    if entity.startswith("List of "):
+def _of_clause(doc: Doc, tokens: Tokens, lookup: Lookup, rule: str, names: Names) -> str | None:
+    entity, relation = lookup.entity, lookup.relation
+    if entity.startswith("List of ") or (entity == names.subject and not _named_at_first(doc.text, entity)):
         return ANOTHER
     if entity != names.subject:
+        if "," in entity or " are " in entity or " is " in entity:
+            return ANOTHER
         if re.match(r"\d+ ", entity) and entity not in names.spellings:  # "2003 Sandell Svensson"
             return ANOTHER
         for word in names.subject.split():
@@ -123,6 +173,13 @@ def _of_entity(doc: Doc, tokens: Tokens, entity: str, names: Names) -> str | Non
     told = [child for child in verb.children if child.ent_type_ == "ORDINAL" and child.lower_ != "first"]
     if any(child.i not in range(tokens.start, tokens.end) and child.pos_ != "NOUN" for child in told):
         return LITTLE  # "finished second to"
+    if rule in ("when, of it", "of it", "nearest verb", "sentence") and _object_unsaid(verb, tokens, relation):
+        return LITTLE  # "Station Changed Date", of its call sign
+    subject = nominal_subject(verb)
+    if subject is not None and tokens.root.sent.start > 0:
+        phrase = doc[subject.left_edge.i : subject.i + 1].text
+        if re.search(rf"{re.escape(entity)} [A-Z]", phrase) and names.means_subject(entity):
+            return ANOTHER  # "PixelJunk Monsters Encore", in a text about PixelJunk Monsters
     while verb.dep_ == "conj" and verb.head.pos_ in VERBS:
         verb = verb.head
     left = verb.left_edge.i
@@ -130,6 +187,18 @@ def _of_entity(doc: Doc, tokens: Tokens, entity: str, names: Names) -> str | Non
     if aside and entity != names.subject:
         return ANOTHER  # "starring Bugs Bunny, directed by": what a participle after a comma is about is a guess
     return None
+
+
+def _object_unsaid(verb: Token, tokens: Tokens, relation: str) -> bool:
+    objects = [child for child in verb.children if child.dep_ == "dobj" and child.pos_ != "PRON"]
+    return any(one.lower_ not in relation.lower() and one.i not in range(tokens.start, tokens.end) for one in objects)
+
+
+def _named_at_first(text: str, title: str) -> bool:
+    """Whether a text begins with its title, or a word of it: one that does not is about something else."""
+    start = normalise(text[:400])
+    words = [word for word in normalise(title).split() if len(word) > 2]
+    return not words or any(word in start for word in words)
 
 
 def _verb_above(token: Token) -> Token | None:

@@ -201,6 +201,7 @@ NO_PEOPLE = frozenset(
     {
         *("team", "club", "committee", "character", "racehorse", "horse", "band", "group", "duo", "company", "film"),
         *("series", "town", "city", "village", "river", "building", "ship", "album", "song", "party", "school"),
+        *("outpost", "novel", "book", "station", "unit", "site", "line", "event", "magazine", "newspaper", "region"),
     }
 )
 """Nouns that tell no occupation, even where a text seems to speak of a person."""
