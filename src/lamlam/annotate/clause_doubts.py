@@ -30,19 +30,30 @@ _RELATIVES = frozenset(
     {*("father", "mother", "brother", "sister", "son", "daughter", "wife", "husband"), "nephew", "uncle", "grandson"}
 )
 _UNREAL = frozenset(
-    {*("decline", "refuse", "fail", "try", "attempt", "plan", "want", "intend", "hope", "consider"), "ask", "threaten"}
+    {
+        *("decline", "refuse", "fail", "try", "attempt", "plan", "want", "intend", "hope", "consider"),
+        "ask",
+        "threaten",
+        "need",
+    }
 )
 """Verbs after which something was perhaps not done."""
 _PASSING = frozenset({"last", "same", "next", "previous", "following", "final", "only"})
 _NO_COUNTRIES = CREEDS | {"Arab", "Arabic", "European", "Asian", "African", "Latin", "Western", "Roman", "Jewish"}
 _TELL_NOTHING = frozenset({"branch", "type", "form", "kind", "sort", "part", "piece", "series", "group", "set", "list"})
-_NO_TYPES = frozenset({"capital", "practice", "follow-up", "spin-off", "term", "word", "name", "champions"})
+_NO_TYPES = frozenset(
+    {"capital", "practice", "follow-up", "spin-off", "term", "word", "name", "champions", "broadcasting"}
+)
+_ABOUT_WORDS = frozenset({"pronunciation", "term", "word", "name", "language", "spelling"})
 _SPANS_OF_TIME = frozenset({"season", "time", "year", "month", "week", "day", "occasion"})
 _STRETCHING = frozenset({"in", "on", "under", "at", "with", "during", "by", "including", "like", "as"})
 _ARMED = re.compile(
     r"army|navy|force|corps|guard|marine|regiment|militia|infantry|military|war\b|battalion", re.IGNORECASE
 )
-_ODD = re.compile(r"(?:^| )(?:-|the|a|an|and|or|'s|\w+-)(?: |$)| - |\b(?:km|mi)\b|^\W", re.IGNORECASE)
+_ODD = re.compile(
+    r"(?:^| )(?:-|the|a|an|and|or|'s|\w+-)(?: |$)| - |\b(?:km|mi|kg|cm|ft|mm)\b|\bnumber(?! of)|including$|^\W",
+    re.IGNORECASE,
+)
 """Articles and halves of words in a relation come from a parse gone wrong."""
 
 
@@ -70,8 +81,10 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
             return CUT
         if re.fullmatch(r"\d+(?:st|nd|rd|th)", before.text) or (before.lower_ == "of" and rule == "counted"):
             return CUT  # "the 34th Senatorial District", "six of eight"
-        if before.tag_ in ("JJS", "RBS") and before.head.i in range(tokens.start, tokens.end):
-            return CUT  # "the best player"
+        of_value = before.head.i in range(tokens.start, tokens.end)
+        adverb = before.dep_ == "advmod" and not first.like_num
+        if of_value and (before.tag_ in ("JJS", "RBS") or adverb):
+            return CUT  # "the best player", "a historically black university"
     if text.islower() and rule in ("object", "preposition", "within", "what of"):
         many = len(tokens) == 1 and last.tag_ == "NNS"  # "airlines"
         if many or (last.lemma_ in _SPANS_OF_TIME and (rule == "object" or last.lemma_ == "season")):
@@ -81,14 +94,19 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
         return CUT  # "Fury in eleven films"
     if last.pos_ == "ADJ" and len(tokens) == 1 and rule != "described":
         return CUT
-    onward = last.dep_ in ("amod", "compound", "nmod") and last.head.i >= tokens.end
-    if onward and rule not in ("described", "counted") and last.head.lemma_.lower() not in PLACES:
+    root = tokens.root if last.is_punct else last
+    onward = root.dep_ in ("amod", "compound", "nmod") and root.head.i >= tokens.end
+    if onward and rule not in ("described", "counted") and root.head.lemma_.lower() not in PLACES:
         return CUT  # "a state-related, land-grant university", "awarded to the League forward who"
     extreme = any(one.tag_ in ("JJS", "RBS") or one.lower_.endswith("most") for one in tokens)
     if rule == "what" and (last.pos_ not in ("NOUN", "PROPN") or last.lower_ in _NO_TYPES or extreme):
         return VAGUE
     if tokens.root.dep_ == "conj" and (text.islower() or last.tag_ in ("NNS", "NNPS")) and not text[0].isdigit():
         return CUT  # of "A, B and C counties"
+    if rule == "described" and (root.head.lemma_ in _ABOUT_WORDS or root.head.i < root.i):
+        return ANOTHER  # "Italian pronunciation", "Pontedera 1912"
+    if text in ("one", "BC", "AD", "BCE", "CE") or re.match(r"(?:start|end|beginning|top|bottom) of ", text):
+        return VAGUE
     if (text.islower() and first.lower_ in _PASSING) or "(/" in text or re.match(r"[a-z]+\.\d", text):
         return VAGUE
     return None
@@ -124,8 +142,12 @@ def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
         return CUT  # "at the 1908, the 1912 and the 1920 Summer Olympics"
     if words == ["military", "service"] and not _ARMED.search(tokens.text):
         return GARBLED
-    if words == ["located"] or (words[0] == "number" and words[1:2] != ["of"]) or words[1:2] == ["has"]:
+    if words == ["located"] or words[1:2] == ["has"]:
         return GARBLED
+    if words == ["total"] or (words[0] in ("went", "came", "got") and len(words) == 2 and words[1] == "as"):
+        return LITTLE
+    if rule == "adjective" and tokens.root.sent.text.lower().find(f"the {words[0]} ") >= 0:
+        return GARBLED  # "the second under its coach"
     if words[-2:] == ["known", "of"] or (rule == "preposition" and words.count("of") > 1):
         return GARBLED
     if "became" in words and {"first", "second", "third"} & set(words):
@@ -156,7 +178,8 @@ def _of_clause(doc: Doc, tokens: Tokens, lookup: Lookup, rule: str, names: Names
     if entity.startswith("List of ") or (entity == names.subject and not _named_at_first(doc.text, entity)):
         return ANOTHER
     if entity != names.subject:
-        if "," in entity or " are " in entity or " is " in entity:
+        short = " " not in entity and names.subject.startswith(f"{entity} ") and not names.person
+        if short or "," in entity or " are " in entity or " is " in entity:
             return ANOTHER
         if re.match(r"\d+ ", entity) and entity not in names.spellings:  # "2003 Sandell Svensson"
             return ANOTHER
@@ -168,6 +191,10 @@ def _of_clause(doc: Doc, tokens: Tokens, lookup: Lookup, rule: str, names: Names
     verb = _verb_above(tokens.root)
     if verb is None:
         return None
+    if relation == "Current Club" and verb.tag_ != "VBZ":
+        return ANOTHER  # "has also played for"
+    if rule == "when" and verb.lemma_ == "have":
+        return GARBLED
     if verb.dep_ == "xcomp" and verb.head.lemma_ in _UNREAL:
         return ANOTHER
     told = [child for child in verb.children if child.ent_type_ == "ORDINAL" and child.lower_ != "first"]

@@ -202,6 +202,8 @@ NO_PEOPLE = frozenset(
         *("team", "club", "committee", "character", "racehorse", "horse", "band", "group", "duo", "company", "film"),
         *("series", "town", "city", "village", "river", "building", "ship", "album", "song", "party", "school"),
         *("outpost", "novel", "book", "station", "unit", "site", "line", "event", "magazine", "newspaper", "region"),
+        *("frigate", "destroyer", "cruiser", "submarine", "vessel", "boat", "aircraft", "force", "house", "church"),
+        *("mountain", "crater", "route", "network", "channel", "programme", "show", "tournament", "season", "breed"),
     }
 )
 """Nouns that tell no occupation, even where a text seems to speak of a person."""

@@ -28,7 +28,7 @@ OF_LEAST = 0.8
 """What is asked of a value that its sentence explains: so much of the chance that is best without a sentence."""
 LEAST = {"nearest verb": 0.3, "sentence": 0.5, LOOSE_GUESS: 0.5}
 """The chance that a value has to have where the rule of grammar is one that is often wrong."""
-LOOSE = 0.02
+LOOSE = 0.01
 """The chance above which the judge is asked, where calls had better be true: what is true need not be usual."""
 AT_ONCE = 64
 """Documents that are parsed and tagged together."""
