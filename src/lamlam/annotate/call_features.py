@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lamlam.annotate.clause_parts import VERBS, nominal_subject
 from lamlam.annotate.coreference import Names
-from lamlam.annotate.kinds import kind_of
+from lamlam.annotate.kinds import entities_of, kind_of
 from lamlam.kb.names import normalise
 from lamlam.text import Span
 
@@ -98,11 +98,11 @@ def _of_value(doc: Doc, tokens: Tokens) -> Iterator[str]:
         yield "value in small letters"
     if text[:1].isdigit():
         yield "value begins with a digit"
-    entities = [one for one in doc.ents if one.start < tokens.end and tokens.start < one.end]
+    entities = [one for one in entities_of(doc) if one.start < tokens.end and tokens.start < one.end]
     whole = any(one.end == tokens.end and tokens.start - one.start in (0, 1) for one in entities)
     yield "value is a whole entity" if whole else "value is part of an entity" if entities else "value is no entity"
     yield f"value is called {entities[0].label_ if entities else 'nothing'}"
-    for chunk in root.sent.noun_chunks:
+    for chunk in _phrases(root):
         if chunk.start <= root.i < chunk.end:
             start = chunk.start + (doc[chunk.start].pos_ in ("DET", "PRON"))
             if start == tokens.start and chunk.end == tokens.end:
@@ -116,6 +116,15 @@ def _of_value(doc: Doc, tokens: Tokens) -> Iterator[str]:
         if 0 <= place < len(doc):
             yield f"{side} it {doc[place].pos_}"
             yield f"{side} it “{doc[place].lower_}”"
+
+
+def _phrases(root: Token) -> list[Tokens]:
+    """The noun phrases of the token's sentence, which are looked for once."""
+    sentence = root.sent
+    known: dict[int, list[Tokens]] = root.doc.user_data.setdefault("phrases", {})
+    if sentence.start not in known:
+        known[sentence.start] = list(sentence.noun_chunks)
+    return known[sentence.start]
 
 
 def _of_sentence(tokens: Tokens, entity: str, names: Names) -> dict[str, float]:

@@ -89,8 +89,7 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
         many = len(tokens) == 1 and last.tag_ == "NNS"  # "airlines"
         if many or (last.lemma_ in _SPANS_OF_TIME and (rule == "object" or last.lemma_ == "season")):
             return VAGUE  # "played nine seasons"
-    named = {one.i for entity in doc.ents for one in entity}
-    if rule in ("object", "preposition") and any(one.lower_ in _STRETCHING and one.i not in named for one in tokens):
+    if rule in ("object", "preposition") and any(one.lower_ in _STRETCHING and not one.ent_type_ for one in tokens):
         return CUT  # "Fury in eleven films"
     if last.pos_ == "ADJ" and len(tokens) == 1 and rule != "described":
         return CUT

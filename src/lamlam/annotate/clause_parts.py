@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lamlam.annotate.coreference import Names
+from lamlam.annotate.kinds import entities_of
 
 if TYPE_CHECKING:
     from spacy.tokens import Token
@@ -161,7 +162,7 @@ def named(token: Token, names: Names) -> str | None:
         return names.subject if token.dep_ in ("nsubj", "nsubjpass") and token.pos_ in ("PROPN", "NUM", "X") else None
     if token.pos_ != "PROPN":
         return None
-    entity = next((found for found in token.doc.ents if found.start <= token.i < found.end), None)
+    entity = next((found for found in entities_of(token.doc) if found.start <= token.i < found.end), None)
     if entity is not None and entity.label_ in ("DATE", "CARDINAL", "ORDINAL", "NORP"):
         return None
     if entity is None and left == token.i and not token.text.isupper():
@@ -189,7 +190,7 @@ def named(token: Token, names: Names) -> str | None:
         # Who is meant by a name alone, the text has to have said.
         fuller = [
             one.text
-            for one in token.doc.ents
+            for one in entities_of(token.doc)
             if one.end <= token.i and re.fullmatch(rf"[^,\n]+ {re.escape(text)}", one.text)
         ]
         return fuller[0] if fuller else None

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from spacy.tokens import Doc
     from spacy.tokens import Span as Tokens
 
 _MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
@@ -58,6 +59,14 @@ _LABELS = {
 }
 
 
+def entities_of(doc: Doc) -> tuple[Tokens, ...]:
+    """The named entities of a parse. spaCy looks through all tokens for them each time; this does it once."""
+    if "entities" not in doc.user_data:
+        doc.user_data["entities"] = doc.ents
+    found: tuple[Tokens, ...] = doc.user_data["entities"]
+    return found
+
+
 def kind_of(tokens: Tokens) -> Kind:
     """The kind of the value that these tokens are."""
     text, root = tokens.text, tokens.root
@@ -67,7 +76,7 @@ def kind_of(tokens: Tokens) -> Kind:
         return Kind.DATE
     if NUMBER.fullmatch(text) or (text[:1].isdigit() and tokens[0].like_num and root.pos_ != "PROPN"):
         return Kind.NUMBER
-    for entity in tokens.doc.ents:
+    for entity in entities_of(tokens.doc):
         if entity.start <= root.i < entity.end:
             return _LABELS.get(entity.label_, Kind.OTHER)
     return Kind.OTHER
@@ -82,7 +91,7 @@ def is_whole(tokens: Tokens) -> bool:
     if first.pos_ in _NOT_FIRST or last.pos_ in _NOT_LAST or tokens.text.count("(") != tokens.text.count(")"):
         return False
     doc = tokens.doc
-    for entity in doc.ents:
+    for entity in entities_of(doc):
         start = entity.start + (doc[entity.start].lower_ in ("the", "a", "an"))
         if start < tokens.end and tokens.start < entity.end:
             cut_left = start < tokens.start < entity.end
