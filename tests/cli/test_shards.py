@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +89,33 @@ def test_a_ray_cluster_of_two_workers_does_all_shards(shards, tmp_path, run_cli,
     check(tmp_path / "out")
     result = run_cli("kb", "build", tmp_path / "out", tmp_path / "facts.db", "--json")
     assert result.code == 0, result.err
+
+
+SBATCH = """#!/usr/bin/env bash
+# Runs what it is given at once, as every task of its array: what Slurm does on its nodes.
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "${@: -1}")
+for task in $(seq 0 "$last"); do SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_JOB_ID=7 bash "${@: -1}" >&2 || exit 1; done
+echo 7
+"""
+SRUN = """#!/usr/bin/env bash
+shift 3  # -l -n 1
+exec "$@"
+"""
+
+
+def test_the_job_that_slurm_gets_does_every_shard(shards, tmp_path, run_cli, monkeypatch):
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name, script in (("sbatch", SBATCH), ("srun", SRUN), ("scontrol", "#!/bin/sh\necho node1\n")):
+        (commands / name).write_text(script)
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    monkeypatch.setenv("SLURM_NODELIST", "node1")
+    monkeypatch.setenv("SLURM_NODEID", "0")
+    result = run_cli("shards", "run", shards, tmp_path / "out", "--engine", "slurm", "--partition", "long", *PATTERNS)
+    assert result.code == 0, result.err
+    check(tmp_path / "out")
+    (job,) = (tmp_path / "out" / ".shards").rglob("launch_script.slurm")
+    assert "#SBATCH --partition=long" in job.read_text()
+    assert "#SBATCH --mem-per-cpu=8G" in job.read_text()

@@ -14,6 +14,8 @@ from lamlam.errors import LamlamError
 from lamlam.text.files import READABLE
 
 Engine = Literal["local", "slurm", "ray"]
+MEMORY_GB = 8
+"""Memory of a task on Slurm: a table of facts and the local annotator's models do not fit in datatrove's 2."""
 COMMANDS = ("annotate", "convert", "correct", "pack")
 """Commands that take IN and OUT; `kb build` reads a folder of shards by itself, since a base has one writer."""
 
@@ -112,5 +114,11 @@ def _executor(
             if partition is None:
                 raise LamlamError("--engine slurm needs --partition, the queue to run in")
             return executor.SlurmPipelineExecutor(
-                [task], tasks=tasks, workers=workers, logging_dir=log, partition=partition, time=time
+                [task],
+                tasks=tasks,
+                workers=workers,
+                logging_dir=log,
+                partition=partition,
+                time=time,
+                mem_per_cpu_gb=MEMORY_GB,
             )
