@@ -2,17 +2,20 @@
 
     python experiments/documents-apart/run.py SHARDS HELD_OUT OUT [seeds=0,1] [key=value …]
 
-Trains the same recipe both ways for each seed and prints both; see README.md beside this. Keys are a recipe's.
+Trains the same recipe both ways for each seed and prints both; see README.md beside this. Keys are a recipe's. A run
+that is finished in OUT is read, not made again, so that several calls may share the seeds.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
+from scipy import stats
 
 from lamlam.cli.pretrain import measure_held_out
 from lamlam.train import make_recipe, pretrain, read_log
@@ -38,10 +41,20 @@ def main() -> None:
             found[documents].append((rate, perplexity))
             print(f"{documents}, seed {seed}: {rate:,.0f} tokens/s, perplexity {perplexity:.3f}", flush=True)
     for documents, runs in found.items():
-        rate, perplexity = (statistics.mean(column) for column in zip(*runs, strict=True))
-        print(f"{documents}: {rate:,.0f} tokens/s, held-out perplexity {perplexity:.3f}, mean over seeds")
-    ratios = [apart[0] / joined[0] for joined, apart in zip(found["joined"], found["apart"], strict=True)]
-    print(f"apart trains at {statistics.mean(ratios):.2f} × the rate of joined")
+        rate, perplexity = (statistics.geometric_mean(column) for column in zip(*runs, strict=True))
+        print(f"{documents}: {rate:,.0f} tokens/s, held-out perplexity {perplexity:.3f}, geometric mean over seeds")
+    for number, name in enumerate(("tokens/s", "held-out perplexity")):
+        pairs = zip(found["apart"], found["joined"], strict=True)
+        print(f"apart against joined, {name}: {_compared([math.log(a[number] / b[number]) for a, b in pairs])}")
+
+
+def _compared(logarithms: list[float]) -> str:
+    """The mean difference of what is paired by seed, with Student's 95 % interval where there are several seeds."""
+    mean, seeds = statistics.mean(logarithms), len(logarithms)
+    if seeds == 1:
+        return f"{mean:+.2%}"
+    half = float(stats.t.ppf(0.975, seeds - 1)) * statistics.stdev(logarithms) / seeds**0.5
+    return f"{mean:+.2%} ± {half:.2%} ({seeds} seeds)"
 
 
 if __name__ == "__main__":
