@@ -1,6 +1,8 @@
 """Rules of choosing against slow references, and what is written is what was chosen."""
 
 import json
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -36,15 +38,41 @@ def test_the_threshold_itself_is_in(documents, threshold):
     assert above_threshold(difference, threshold).tolist() == [int(score >= threshold) for score, _ in documents]
 
 
-@given(documents=scored, share=st.floats(0.1, 4), temperature=st.floats(0.05, 10), seed=st.integers(0, 5))
+@given(documents=scored, share=st.floats(0.1, 3), temperature=st.floats(0.05, 10), seed=st.integers(0, 5))
 def test_copies_are_the_expected_ones_rounded(documents, share, temperature, seed):
+    """The expected ones by a slow reference: who would be over the limit is set to it, and the rest shares the rest."""
     difference, tokens = arrays(documents)
-    weights = [np.exp((score - max(difference)) / temperature) for score in difference]
-    scale = share * sum(tokens) / sum(weight * count for weight, count in zip(weights, tokens, strict=True))
-    copies = sampled(difference, tokens, share, temperature, seed)
-    for found, weight in zip(copies, weights, strict=True):
-        assert np.floor(scale * weight - 1e-9) <= found <= np.ceil(scale * weight + 1e-9)
-    assert copies.tolist() == sampled(difference, tokens, share, temperature, seed).tolist()
+    weights = [Fraction(math.exp(score / temperature)) for score in difference]
+    full, wanted = set(), Fraction(share) * int(sum(tokens))
+    while True:
+        others = [number for number in range(len(weights)) if number not in full]
+        rest = wanted - 3 * sum(int(tokens[number]) for number in full)
+        scale = rest / sum(weights[number] * int(tokens[number]) for number in others) if others else 0
+        over = {number for number in others if scale * weights[number] > 3}
+        if not over:
+            break
+        full |= over
+    copies = sampled(difference, tokens, share, temperature, seed, at_most=3)
+    for number, (found, weight) in enumerate(zip(copies, weights, strict=True)):
+        mean = 3 if number in full else float(scale * weight)
+        assert np.floor(mean - 1e-6) <= found <= np.ceil(mean + 1e-6)
+    assert copies.tolist() == sampled(difference, tokens, share, temperature, seed, at_most=3).tolist()
+
+
+def test_an_outlier_is_not_all_that_is_drawn():
+    """A score far above all others, at a temperature at which the others weigh nothing beside it."""
+    difference = np.append(np.random.default_rng(0).normal(0, 0.3, 999), 100.0)
+    tokens = np.full(1000, 10)
+    copies = sampled(difference, tokens, 0.5, 0.05, seed=0)
+    assert copies[-1] == 4
+    assert copies.max() == 4
+    assert copies @ tokens == pytest.approx(0.5 * 10_000, rel=0.05)
+    assert sampled(difference, tokens, 0.0, 0.05, seed=0).sum() == 0
+
+
+def test_more_than_the_copies_allowed_is_an_error():
+    with pytest.raises(LamlamError, match=r"2 copies of every document are less than 2\.5 × their tokens; allow more"):
+        sampled(np.zeros(3), np.ones(3, np.int64), 2.5, 0.1, seed=0, at_most=2)
 
 
 def test_the_draw_comes_out_on_average():

@@ -36,6 +36,7 @@ def select(
     temperature: Annotated[
         float, typer.Option(min=1e-3, help="With --sample: how little scores count, in nats a trained token.")
     ] = 0.1,
+    at_most: Annotated[int, typer.Option(min=1, help="With --sample: copies of a document.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="With --sample: of the draw.")] = 0,
     scores: Annotated[
         Path | None, typer.Option(help="The folder where scores are kept, to go on from; OUT.scores if not given.")
@@ -65,7 +66,7 @@ def select(
     if not rules:
         rules = {"keep": 0.5}
     if sample is not None:
-        rules |= {"temperature": temperature, "seed": seed}
+        rules |= {"temperature": temperature, "at_most": at_most, "seed": seed}
     copies = _chosen(found, **rules)
     how = {**rules, "larger": str(larger), "reference": str(reference), "context": context}
     info = write_selection(documents, copies, out, {**how, "shards": str(shards)})
@@ -111,6 +112,7 @@ def _chosen(
     above: float | None = None,
     sample: float = 1.0,
     temperature: float = 0.1,
+    at_most: int = 4,
     seed: int = 0,
 ) -> Counts:
     from lamlam.select import above_threshold, sampled, top_share
@@ -119,7 +121,7 @@ def _chosen(
     if keep is not None:
         return top_share(difference, found.tokens, keep)
     if above is None:
-        return sampled(difference, found.tokens, sample, temperature, seed)
+        return sampled(difference, found.tokens, sample, temperature, seed, at_most)
     if above > difference.max():
         raise LamlamError(f"no document has a score of {above} or more; the highest is {difference.max():.3f}")
     return above_threshold(difference, above)
