@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM
 from lamlam.corpus import IGNORED, Batch
 from lamlam.errors import LamlamError
 from lamlam.model.presets import PRESETS
-from lamlam.train.engine import Later
+from lamlam.train.engine import Later, is_out_of_memory
 from lamlam.train.fast import speed_up
 from lamlam.train.flops import datasheet_peak, flops_per_token, measured_peak, synchronize
 from lamlam.train.loss import SummedLoss
@@ -96,53 +96,81 @@ def measure_training(
 
     Under torchrun, "ours" runs on all processes, and the rate is that of all together.
     """
+    makers: dict[str, Any] = {"ours": partial(_ours, recompute=recompute), "plain": _plain, "peer": _peer}
     accelerator = Accelerator()
-    device = accelerator.device
+    device, processes = accelerator.device, accelerator.num_processes
+    share = micro_batch or windows
+    their_share = their_micro_batch or share
+    _check(preset, contestants, tuple(makers), precision, context)
+    for size in (share, their_share):
+        if windows % size:
+            raise LamlamError(f"a micro-batch of {size} windows does not divide a step of {windows}")
+    if processes > 1 and (contestants != ("ours",) or share % processes):
+        raise LamlamError(
+            f"{processes} processes share micro-batches of ours: --only ours, in multiples of {processes}"
+        )
     on_gpu = device.type == "cuda"
     product = measured_peak(device, torch.bfloat16 if precision == "bf16" else torch.float32)
     batch = made_up_batch(windows, context, seed)
-    share = micro_batch or windows
-    their_share = their_micro_batch or share
-    makers: dict[str, Any] = {"ours": partial(_ours, recompute=recompute), "plain": _plain, "peer": _peer}
-    for name in contestants:
-        if name not in makers:
-            raise LamlamError(f"no contestant {name!r}: choose {', '.join(makers)}")
-    if preset not in PRESETS:
-        raise LamlamError(f"no model preset {preset!r}: choose {', '.join(PRESETS)}")
     results = []
     flops = 0.0
     for name in contestants:
+        own = share if name == "ours" else their_share
         model = _model(preset, seed, device)
         flops = flops_per_token(model, context)
         make = makers[name](accelerator, model, context, precision)
-        own = share if name == "ours" else their_share
-        step = make(batch, own)
-        first = step()  # compiles
-        memory = None
-        if on_gpu:
-            torch.cuda.reset_peak_memory_stats()
-            make(Batch(*(part[:own] for part in batch[:2])), own)()
-            memory = torch.cuda.max_memory_allocated()
-        step()
-        synchronize(device)
-        began = time.perf_counter()
-        for _ in range(steps):
-            step()
-        synchronize(device)
-        rate = steps * windows * context / (time.perf_counter() - began)
+        try:
+            rate, memory, first = _timed(make, batch, own, steps, device)
+        except Exception as error:
+            if is_out_of_memory(error):
+                fault = f"too little memory for {name} in micro-batches of {own} windows; give smaller ones"
+                raise LamlamError(fault) from error
+            raise
         peak = datasheet_peak(device)
-        done = rate * flops / accelerator.num_processes
+        done = rate * flops / processes
         results.append(Speed(name, rate, done / peak if peak else None, done / product, memory, first))
-        del make, step, model
+        del make, model
         accelerator.free_memory()
         torch.compiler.reset()
         gc.collect()
         if on_gpu:
             torch.cuda.empty_cache()
     device_name = torch.cuda.get_device_name(device) if on_gpu else f"CPU, {torch.get_num_threads()} threads"
-    processes = accelerator.num_processes
     sizes = (context, windows, share, their_share, recompute, processes)
     return Speeds(preset, device_name, *sizes, flops, product, results)
+
+
+def _check(preset: str, contestants: tuple[str, ...], known: tuple[str, ...], precision: str, context: int) -> None:
+    for name in contestants:
+        if name not in known:
+            raise LamlamError(f"no contestant {name!r}: choose {', '.join(known)}")
+    if preset not in PRESETS:
+        raise LamlamError(f"no model preset {preset!r}: choose {', '.join(PRESETS)}")
+    if precision not in ("bf16", "fp32"):
+        raise LamlamError(f"no precision {precision!r}: choose bf16 or fp32")
+    longest = PRESETS[preset](vocab_size=WORDS).max_position_embeddings
+    if context > longest:
+        raise LamlamError(f"{preset} takes windows of {longest:,} tokens at most, not {context:,}")
+
+
+def _timed(
+    make: Callable[[Batch, int], Step], batch: Batch, micro_batch: int, steps: int, device: torch.device
+) -> tuple[float, int | None, float]:
+    """Tokens a second, bytes at the peak of one micro-batch on a GPU, and the loss of the first step."""
+    step = make(batch, micro_batch)
+    first = step()  # compiles
+    memory = None
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        make(Batch(*(part[:micro_batch] for part in batch[:2])), micro_batch)()
+        memory = torch.cuda.max_memory_allocated()
+    step()
+    synchronize(device)
+    began = time.perf_counter()
+    for _ in range(steps):
+        step()
+    synchronize(device)
+    return steps * batch.inputs.size / (time.perf_counter() - began), memory, first
 
 
 def made_up_batch(windows: int, context: int, seed: int = 0) -> Batch:
