@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from itertools import pairwise
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from lamlam.corpus import Windows, pack
 from lamlam.errors import LamlamError
 from lamlam.model import new_model
-from lamlam.train import SummedLoss, make_recipe, pretrain, read_log
+from lamlam.train import SummedLoss, engine, make_recipe, pretrain, read_log
 from lamlam.train import step as step_module
 from tests.corpus.test_encode import BYTES, ada
 
@@ -118,6 +119,12 @@ def test_too_little_memory_says_what_would_fit(shards, tmp_path, monkeypatch):
     monkeypatch.setattr(SummedLoss, "forward", lambda *given: small(given[0], [0] * 9))
     with pytest.raises(LamlamError, match="too little memory for a single window"):
         pretrain(make_recipe(plan(shards, tmp_path)))
+
+
+def test_a_batch_that_processes_cannot_share_is_named(shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "Accelerator", lambda **_: types.SimpleNamespace(num_processes=3))
+    with pytest.raises(LamlamError, match="a batch of 4 cannot be split over 3 processes"):
+        pretrain(make_recipe(plan(shards, tmp_path / "run", batch=8, micro_batch=4, device="cpu")))
 
 
 def test_missing_things_are_named(shards, tmp_path):

@@ -208,6 +208,11 @@ def test_shards_of_another_tokenizer_are_refused(shards, tmp_path):
         pretrain(recipe(tmp_path / "other", tmp_path / "second", model=str(first.model)))
 
 
+def test_a_context_longer_than_the_model_takes_is_refused(shards, tmp_path):
+    with pytest.raises(LamlamError, match="context 5,000: the model takes windows of 4,096 tokens at most"):
+        pretrain(recipe(shards, tmp_path, context=5000))
+
+
 def test_muon_takes_the_matrices_and_adamw_the_rest(shards, tmp_path):
     model = new_model("tiny", BYTES)
     adamw, muon = make_optimizers(model, recipe(shards, tmp_path, optimizer="muon"))

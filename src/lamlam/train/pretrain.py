@@ -73,8 +73,8 @@ def pretrain(
 
     `on_log(line, steps)` is called whenever a line is logged; `measure` every `evaluate_every` steps and at the end.
     Writes into `recipe.output`: `model/` (the checkpoint, with `recipe.yaml` in it), the logs, curves, `report.html`,
-    and `state-…/`. SIGINT and SIGTERM save the state and raise `Stopped`. LamlamError for bad shards, a state of
-    another run, a loss that is not a number, or too little memory.
+    and `state-…/`. SIGINT and SIGTERM save the state and raise `Stopped`. LamlamError for bad shards, a context that is
+    too long for the model, a state of another run, a loss that is not a number, or too little memory.
     """
     return _Run(recipe, on_log, measure).finish()
 
@@ -88,6 +88,9 @@ class _Run:
         self.tokenizer = self.windows.tokenizer()
         self.steps = recipe.steps or max(1, math.ceil(recipe.epochs * len(self.windows) / recipe.batch))
         self.model = _start_model(recipe, self.tokenizer)
+        longest = int(self.model.config.max_position_embeddings)
+        if recipe.context > longest:
+            raise LamlamError(f"context {recipe.context:,}: the model takes windows of {longest:,} tokens at most")
         self.accelerator = make_accelerator(recipe, type(layers(self.model)[0]).__name__)
         self.device = self.accelerator.device
         self.model.to(self.device)
