@@ -60,7 +60,9 @@ class Recipe(BaseModel):
         "joined", description="apart: attention and positions stay within a document"
     )
     batch: int = Field(256, ge=1, description="windows in an optimiser step")
-    micro_batch: int | None = Field(None, ge=1, description="windows in a forward pass; the whole batch if not given")
+    micro_batch: int | None = Field(
+        None, ge=1, description="windows in a forward pass, of all GPUs together; the whole batch if not given"
+    )
     epochs: float = Field(8, gt=0, description="passes over the data; not used where steps is given")
     steps: int | None = Field(None, ge=1, description="optimiser steps")
     optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon: Muon for matrices, AdamW for the rest")
