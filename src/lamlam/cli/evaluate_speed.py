@@ -26,7 +26,7 @@ def train(
         list[str] | None, typer.Option("--only", help="ours, plain or peer; more than once. All, if not given.")
     ] = None,
     windows: Annotated[int, typer.Option(min=1, help="Windows in an optimiser step.")] = 128,
-    micro_batch: Annotated[int, typer.Option(min=1, help="Windows in a forward pass.")] = 32,
+    micro_batch: Annotated[int, typer.Option(min=1, help="Windows in a forward pass, of all GPUs together.")] = 32,
     their_micro_batch: Annotated[
         int | None, typer.Option(min=1, help="The same for plain and peer. As ours, if not given.")
     ] = None,
@@ -43,7 +43,7 @@ def train(
     The peer's step is written again after its recipe: gradient checkpointing, which tokens train found in every batch,
     the loss over the whole logits. Under torchrun, `--only ours` tells the rate of all GPUs together.
 
-    Example: `lamlam eval speed train llama-176m --recompute 1`
+    Example: `lamlam eval speed train llama-176m --micro-batch 64 --only ours --only peer`
     """
     from lamlam.train.speed import measure_training
 
