@@ -74,7 +74,7 @@ def test_what_cannot_be_measured_is_said_at_once(given, message, monkeypatch):
 def test_processes_share_micro_batches_of_ours_only(given, monkeypatch):
     two = types.SimpleNamespace(device=torch.device("cpu"), num_processes=2)
     monkeypatch.setattr(speed, "Accelerator", lambda: two)
-    with pytest.raises(LamlamError, match="2 processes share only our micro-batches: --only ours, in multiples of 2"):
+    with pytest.raises(LamlamError, match="2 processes share micro-batches of ours: --only ours, in multiples of 2"):
         measure_training("tiny", **{"windows": 4, "context": 8, **given})
 
 
