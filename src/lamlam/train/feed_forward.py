@@ -117,17 +117,6 @@ def _product(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, config:
     return out
 
 
-def plus_product(total: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """`total` (None: nothing yet) plus `left` · `right`, in float32 at least; `total` is changed."""
-    if total is not None and total.dtype == left.dtype:
-        return total.addmm_(left, right)
-    if left.is_cuda and left.dtype in (torch.bfloat16, torch.float16):
-        product = torch.mm(left, right, out_dtype=torch.float32)
-    else:
-        product = (left @ right).to(torch.promote_types(left.dtype, torch.float32))
-    return product if total is None else total.add_(product)
-
-
 @feed_forward.register_fake
 def _(
     x: torch.Tensor, gate: torch.Tensor, up: torch.Tensor, down: torch.Tensor, keep: int

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from lamlam.train.fast import hidden_of
-from lamlam.train.feed_forward import has_kernels, plus_product
+from lamlam.train.feed_forward import has_kernels
 
 _LOGITS_AT_ONCE = {"cuda": 1 << 28, "cpu": 1 << 22}
 """A GPU wants large matrix products, a CPU what stays in its caches."""
@@ -87,7 +87,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             total += nats
             if grad_hidden is not None:
                 torch.mm(grad, matrix, out=grad_hidden[begin : begin + rows])
-                grad_matrix = plus_product(grad_matrix, grad.t(), some)
+                grad_matrix = _plus_product(grad_matrix, grad.t(), some)
         grad_weight = torch.zeros_like(weight) if grad_matrix is None else grad_matrix[:words].to(weight.dtype)
         ctx.save_for_backward(grad_hidden, grad_weight)
         return total
@@ -96,6 +96,17 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
         return grad_hidden * scale.to(grad_hidden.dtype), grad_weight * scale.to(grad_weight.dtype), None
+
+
+def _plus_product(total: torch.Tensor | None, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """`total` (None: nothing yet) plus `left` · `right`, in float32 at least; `total` is changed."""
+    if total is not None and total.dtype == left.dtype:
+        return total.addmm_(left, right)
+    if left.is_cuda and left.dtype in (torch.bfloat16, torch.float16):
+        product = torch.mm(left, right, out_dtype=torch.float32)
+    else:
+        product = (left @ right).to(torch.promote_types(left.dtype, torch.float32))
+    return product if total is None else total.add_(product)
 
 
 def _softmax_loss(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
