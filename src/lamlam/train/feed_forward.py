@@ -110,7 +110,7 @@ def _derivative(
 
 
 def _product(left: torch.Tensor, right: torch.Tensor, out: torch.Tensor, config: Any, split: int = 1) -> torch.Tensor:
-    """`left` · `right`, written into `out`, bfloat16 or float32; `split`: tiles of `out` that share a sum."""
+    """`left` · `right`, written into `out`, bfloat16 or float32; `split`: parts of a sum, made side by side."""
     from quack.gemm_interface import gemm_tuned
 
     gemm_tuned.fn(left, right, out, config=config, split_k=split)
