@@ -78,6 +78,13 @@ def test_a_vocabulary_has_room_for_all_bytes():
         train_tokenizer(["a"], 260)
 
 
+def test_that_of_a_shard_folder(tmp_path):
+    made = train_tokenizer(["Ada Lovelace"], 300)
+    made.save(tmp_path / "tokenizer")
+    loaded = LookupTokenizer.load(tmp_path)
+    assert loaded.encode_text("Ada") == made.encode_text("Ada")
+
+
 def test_what_is_not_a_tokenizer_is_named(tmp_path):
     with pytest.raises(LamlamError, match="no such folder"):
         LookupTokenizer.load(tmp_path / "missing")

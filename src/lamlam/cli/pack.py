@@ -45,8 +45,7 @@ def pack(
     if out.is_file():
         raise LamlamError(f"{out} is a file; name a folder for the shards")
     if tokenizer is not None:
-        nested = tokenizer / "tokenizer"
-        chosen = LookupTokenizer.load(nested if nested.is_dir() else tokenizer)
+        chosen = LookupTokenizer.load(tokenizer)
     else:
         chosen = train_tokenizer(tokenizer_texts(progress(read_documents(documents), "training the tokenizer")), vocab)
     info = pack_documents(progress(read_documents(documents), "packing"), out, chosen, kind.value)

@@ -126,8 +126,9 @@ class LookupTokenizer:
         """The tokenizer of a checkpoint or shard folder; only local files are read."""
         if not Path(folder).is_dir():
             raise LamlamError(f"no tokenizer at {folder}: no such folder")
+        nested = Path(folder) / "tokenizer"
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(str(nested if nested.is_dir() else folder), local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
             raise LamlamError(f"no tokenizer at {folder}: {str(error).splitlines()[0]}") from error
         return cls(tokenizer, name=str(folder))
