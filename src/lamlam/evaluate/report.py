@@ -82,10 +82,13 @@ def svg(chart: Chart) -> str:
             axes.set_xticks(
                 range(len(words)), words, rotation=40 if crowded else 0, ha="right" if crowded else "center"
             )
-        if chart.y == "share":
+        if chart.y in ("share", "probability"):
             axes.set_ylim(0, 1.02)
         if chart.log_x:
             axes.set_xscale("log")
+            tried = sorted({x for points in chart.series.values() for x, _ in points})
+            axes.set_xticks(tried, [f"{x:g}" for x in tried])
+            axes.minorticks_off()
         axes.set(title=chart.title, xlabel=chart.x, ylabel=chart.y)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.25)

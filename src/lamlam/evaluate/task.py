@@ -94,7 +94,8 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A plot: `series` is name → points (x, y). Bars have words for x, lines numbers; `log_x` for powers of ten."""
+    """A plot: `series` is name → points (x, y). Bars have words for x, lines numbers; `log_x` where those are to be
+    read as ratios. A `y` that is called share or probability goes from 0 to 1."""
 
     title: str
     kind: Literal["bars", "lines"]
