@@ -8,7 +8,7 @@ import torch
 
 from lamlam.errors import LamlamError
 from lamlam.evaluate import Question, Tuning, infuse, measure_memory, small_models, tuned_on
-from lamlam.evaluate.infusion import collapse_point, read_infusion
+from lamlam.evaluate.infusion import _result, collapse_point, read_infusion
 from lamlam.generate import LookupModel
 from lamlam.model import new_model
 from lamlam.text import Document, Lookup
@@ -43,7 +43,8 @@ def test_by_hand(tokenizer):
         LookupModel(TableModel(table), tokenizer, None), facts([0, 0, 5, 5])[0], data="toy", model="t"
     )
     figures = {name: metric.value for name, metric in result.metrics.items() if name.startswith("probability")}
-    assert figures == {f"probability, seen {n}": pytest.approx(1 / len(tokenizer), rel=1e-4) for n in (0, 5)}
+    words = len(tokenizer) - len(tokenizer.lookup_ids)  # without a base no call can come
+    assert figures == {f"probability, seen {n}": pytest.approx(1 / words, rel=1e-4) for n in (0, 5)}
 
 
 def test_what_a_standard_model_reads_often_it_keeps_and_an_lmlm_does_not(lm):
@@ -69,6 +70,20 @@ def test_the_collapse_point_of_a_known_parabola():
     assert collapse_point(points) == pytest.approx(10)
     assert collapse_point([(1, 0.1), (10, 0.2), (100, 0.9)]) is None  # only rises
     assert collapse_point([(1, 0.1), (10, 0.2)]) is None
+    assert collapse_point([]) is None
+    flat = [(times / 1000, 0.0) for times in range(1, 100)]
+    assert collapse_point(flat + points) == pytest.approx(10)  # too few repeats to stay say nothing of the top
+
+
+def test_a_fall_within_chance_is_no_collapse():
+    def result(last):
+        points = [(times, [1.0] * right + [0.0] * (20 - right)) for times, right in ((5, 1), (10, 12), (20, last))]
+        return _result("1x32", "standard", points, "toy", 400, 20, Tuning(1), 0.0)
+
+    assert result(1).metrics["collapse point (times)"].value == pytest.approx(10)
+    assert result(1).notes == []
+    assert "collapse point (times)" not in result(11).metrics
+    assert "No collapse" in result(11).notes[0]
 
 
 def test_infusion(tokenizer):
@@ -77,7 +92,7 @@ def test_infusion(tokenizer):
     sizes = small_models(tokenizer, ["1x32"], seed=0)
     reworded = [Document(f"{one.id} again", one.text, one.calls) for one in documents]
     pairs = [(list(told), question) for *told, question in zip(documents, reworded, questions, strict=True)]
-    results = list(infuse(sizes, general, pairs, [1, 2], data="toy", documents=8, tuning=Tuning(1)))
+    results = list(infuse(sizes, general, pairs, [2, 1], data="toy", documents=8, tuning=Tuning(1)))
     assert [result.model for result in results] == ["standard, 1x32", "lmlm, 1x32"]
     assert [row[0] for row in results[0].tables[0].rows] == [1, 2]
     assert {"retention, 1 times", "retention, 2 times", "falls from its highest by"} <= set(results[0].metrics)

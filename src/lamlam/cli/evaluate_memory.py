@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lamlam.cli.evaluate_options import Limit, Model, Name, Out, Seed, finish, load, refuse_missing
+from lamlam.cli.evaluate_options import Limit, Model, Name, Out, Seed, device, finish, load, refuse_missing
 from lamlam.cli.terminal import Json
 from lamlam.text.files import read_documents
 
@@ -77,7 +77,7 @@ def infusion(
     kinds: list[Literal["standard", "lmlm"]] = [kind] if kind else ["standard", "lmlm"]
     finish(
         infuse(
-            small_models(known, sizes or ["1x32", "2x64", "4x128"], seed), general,
+            small_models(known, sizes or ["1x32", "2x64", "4x128"], seed, device()), general,
             read_infusion(facts, limit, questions), repeats or [1, 3, 10, 30],
             data=str(facts), kinds=kinds, documents=trained, tuning=Tuning(1, lr, 8, seed),
         ),

@@ -45,8 +45,14 @@ def load(model: Path, base: KnowledgeBase | None) -> Any:
     from lamlam.generate import LookupModel
     from lamlam.model import load_model
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return LookupModel(*load_model(model, device, torch.float32), base)
+    return LookupModel(*load_model(model, device(), torch.float32), base)
+
+
+def device() -> str:
+    """A GPU where there is one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager

@@ -4,8 +4,9 @@ A model of each size is trained with a fixed number of steps on general text int
 `repeats` times. *Retention* is the share of values that the model goes on with, greedily and strictly, lookups off;
 asked in other words than those that were repeated where questions are given, since a text by heart is no knowledge yet.
 It rises with repetition, and falls again where what is repeated leaves too little room for the general text: the
-*collapse point* is the number of repeats at the top of a parabola in log(repeats) fitted to the curve. Where retention
-only rises (or falls) over the repeats that were tried, there is none between them, and the figure is left out.
+*collapse point* is the number of repeats at the top of the curve, by a parabola in log(repeats) through its highest point
+and those beside it. Where retention does not fall from its highest by more than chance (the 95 % interval over the facts
+begins above zero), there is none among the repeats that were tried, and the figure is left out.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ from lamlam.model import LookupTokenizer, preset_config
 from lamlam.text import Document
 from lamlam.text.files import read_documents
 
-VERSION = 2
+VERSION = 3
 
 Sizes = Mapping[str, Callable[[], LookupModel]]
 """Name → a function that makes an untrained model of that size."""
 
 
-def small_models(tokenizer: LookupTokenizer, sizes: Sequence[str], seed: int) -> Sizes:
-    """Untrained Llama-shaped models, named LAYERSxHIDDEN, with heads of 32; LamlamError for other names."""
+def small_models(tokenizer: LookupTokenizer, sizes: Sequence[str], seed: int, device: str = "cpu") -> Sizes:
+    """Untrained Llama-shaped models, named LAYERSxHIDDEN, with heads of 32; LamlamError for other names.
+
+    Their first weights are the same on every device.
+    """
 
     def make(layers: int, hidden: int) -> Callable[[], LookupModel]:
         def fresh() -> LookupModel:
@@ -48,7 +52,8 @@ def small_models(tokenizer: LookupTokenizer, sizes: Sequence[str], seed: int) ->
             config.head_dim, config.intermediate_size = 32, hidden * 11 // 4
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                return LookupModel(AutoModelForCausalLM.from_config(config, dtype=torch.float32), tokenizer, None)
+                model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            return LookupModel(model.to(device), tokenizer, None)
 
         return fresh
 
@@ -88,7 +93,7 @@ def infuse(
         for kind in kinds:
             began = time.monotonic()
             points: list[tuple[int, list[float]]] = []
-            for times in repeats:
+            for times in sorted(repeats):
                 turns = ((time_, told[time_ % len(told)]) for time_ in range(times) for told, _ in facts)
                 mixed = [Document(f"{one.id} {time_}", one.text, one.calls) for time_, one in turns]
                 room = documents - len(mixed)
@@ -135,17 +140,19 @@ def _recalled(lm: LookupModel, questions: Sequence[Question]) -> list[float]:
 
 
 def collapse_point(points: Sequence[tuple[float, float]]) -> float | None:
-    """The repeats at the top of a parabola in log(repeats) through the retention; None where it has no top between
-    the first point and the last, or there are fewer than three points."""
-    kept = [(math.log(times), value) for times, value in points if times > 0]
-    if len(kept) < 3:
+    """The repeats at the top of the parabola in log(repeats) through the highest point and its two neighbours.
+
+    `points`: (repeats, retention), repeats rising. None where the first point or the last is the highest. Of several
+    that are equally high the first is taken. The rest of the curve, flat where facts are repeated too seldom to stay,
+    says nothing about where the top is.
+    """
+    points = [point for point in points if point[0] > 0]
+    top = max(range(len(points)), key=lambda place: points[place][1], default=0)
+    if not 0 < top < len(points) - 1:
         return None
-    x, y = np.array(kept).T
+    x, y = np.array([(math.log(times), value) for times, value in points[top - 1 : top + 2]]).T
     bend, slope, _ = np.polyfit(x, y, 2)
-    if bend >= 0:
-        return None
-    top = -slope / (2 * bend)
-    return float(math.exp(top)) if x.min() < top < x.max() else None
+    return float(math.exp(-slope / (2 * bend)))
 
 
 def _result(
@@ -156,18 +163,18 @@ def _result(
     metrics = {f"retention, {times} times": share(recalled, seed) for times, recalled in points}
     curve = [(times, sum(recalled) / len(recalled)) for times, recalled in points]
     best = max(points, key=lambda point: sum(point[1]))
-    metrics["falls from its highest by"] = difference(best[1], points[-1][1], seed)
-    top = collapse_point(curve)
+    falls = metrics["falls from its highest by"] = difference(best[1], points[-1][1], seed)
+    top = collapse_point(curve) if falls.low is not None and falls.low > 0 else None
     if top is not None:
         metrics["collapse point (times)"] = Metric(top, unit="number")
     return Result(
         Definition(
             "infusion", VERSION, data, f"{facts} facts mixed into general text, {documents} documents a training",
             "as in the questions", "share of values recalled, greedy, strict; falls: from the highest to the most "
-            "repeats; collapse point: top of a parabola in log(repeats)", "lookups off", seed,
+            "repeats; collapse point: top of a parabola in log(repeats), where that fall is beyond chance", "lookups off", seed,
         ),
         f"{kind}, {size}", "none", "none", metrics, time.monotonic() - began,
         [Breakdown("infusion", ("times", "retention"), curve)],
-        [Chart(f"infusion, {kind}, {size}", "lines", "repeats", "retention", {kind: curve}, log_x=True)],
+        [Chart(f"infusion, {kind}, {size}", "lines", "repeats", "share", {kind: curve}, log_x=True)],
         notes=[] if top is not None else ["No collapse between the fewest and the most repeats that were tried."],
     )  # fmt: skip
