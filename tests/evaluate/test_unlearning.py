@@ -8,6 +8,7 @@ import torch
 
 from lamlam.errors import LamlamError
 from lamlam.evaluate import Tuning, answer_scores, finetuned, read_tofu, unlearn_base, unlearn_weights, unlearned
+from lamlam.evaluate.finetune import _batches
 from lamlam.evaluate.tofu import Asked, forget_quality, rouge_l_recall, truth_ratios
 from lamlam.generate import LookupModel
 from lamlam.kb import Fact, KnowledgeBase
@@ -62,6 +63,19 @@ def test_the_truth_ratio_by_hand(tokenizer):
     assert ratio == pytest.approx((mean("Paris") + mean("Rome")) / 2 / mean("London town"), rel=1e-4)
 
 
+def test_a_model_that_would_rather_ask_is_scored_by_what_it_says_instead(tokenizer):
+    table = torch.rand(len(tokenizer), generator=torch.Generator().manual_seed(0)) + 0.01
+    table[list(tokenizer.lookup_ids)] = 0
+    table /= table.sum()
+    asking = 0.01 * table
+    asking[tokenizer.entity_id] = 0.99
+    scores = [
+        answer_scores(LookupModel(TableModel(one), tokenizer, None), [("Ada was born in", "London town.")])[0]
+        for one in (table, asking)
+    ]
+    assert scores[0].probability == pytest.approx(scores[1].probability, rel=1e-4)
+
+
 def test_forget_quality_and_rouge():
     same = [0.1 * i for i in range(50)]
     assert forget_quality(same, same) == (1.0, 0.0)
@@ -93,6 +107,15 @@ def test_weights_unlearn_in_three_ways(folder, lm):
     )
     methods = ("before", "gradient ascent", "gradient difference", "NPO")
     assert [one.base for one in results] == [f"forget10: {method}" for method in methods]
+
+
+def test_what_is_left_out_leaves_the_other_batches_as_they_were():
+    every = [Document(str(i), f"Ada has {i} books.") for i in range(20)]
+    tuning = Tuning(epochs=2, batch=3)
+    whole, less = list(_batches(every, tuning)), list(_batches(every[:9], tuning, every[9:]))
+    kept = [[document for document in batch if int(document.id) < 9] for batch in whole]
+    assert less == [batch for batch in kept if batch]
+    assert less != list(_batches(every[:9], tuning))  # which a tuning on the nine alone would have
 
 
 @pytest.mark.parametrize("method", ["ascent", "difference", "npo"])

@@ -33,7 +33,7 @@ from lamlam.generate import LookupModel
 from lamlam.kb import KnowledgeBase
 from lamlam.text import Document
 
-VERSION = 1
+VERSION = 2
 
 EDIT_STEPS = Tuning(epochs=20, lr=5e-4, batch=1)
 """Of the fine-tuning of one edit."""

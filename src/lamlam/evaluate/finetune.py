@@ -1,8 +1,8 @@
 """Small trainings inside a measurement: a model tuned on a few documents, towards them or away from them.
 
 This is not pre-training (`lamlam.train`): documents are padded, not packed, and nothing is resumed. The batches are a
-function of the seed and of the documents' ids alone, so that two runs on sets that share documents differ only by what
-differs between the sets.
+function of the seed and of the documents' ids alone. Two runs of which one leaves documents out can have the same
+batches, but for what is left out of them, and so the same steps: they differ by those documents and by nothing else.
 """
 
 from __future__ import annotations
@@ -38,15 +38,24 @@ class Tuning(NamedTuple):
     seed: int = 0
 
 
-def finetuned(lm: LookupModel, documents: Sequence[Document], kind: Kind, tuning: Tuning) -> LookupModel:
-    """A copy of the model, tuned on the documents, with their calls or without as `kind` says; `lm` stays as it is."""
+def finetuned(
+    lm: LookupModel,
+    documents: Sequence[Document],
+    kind: Kind,
+    tuning: Tuning,
+    left_out: Sequence[Document] = (),
+) -> LookupModel:
+    """A copy of the model, tuned on the documents, with their calls or without as `kind` says; `lm` stays as it is.
+
+    The batches are those of a tuning on the documents and `left_out`, without the latter.
+    """
     model = copy.deepcopy(lm.model).train()
 
     def loss(some: Sequence[Document]) -> torch.Tensor:
         nats, tokens = _nats(model, lm.tokenizer, some, kind)
         return nats.sum() / tokens.sum().clamp(min=1)
 
-    _optimise(model, documents, tuning, loss)
+    _optimise(model, documents, tuning, loss, left_out)
     return LookupModel(model.eval(), lm.tokenizer, lm.kb)
 
 
@@ -78,13 +87,17 @@ def unlearned(
 
 
 def _optimise(
-    model: Any, documents: Sequence[Document], tuning: Tuning, loss: Callable[[Sequence[Document]], torch.Tensor]
+    model: Any,
+    documents: Sequence[Document],
+    tuning: Tuning,
+    loss: Callable[[Sequence[Document]], torch.Tensor],
+    left_out: Sequence[Document] = (),
 ) -> None:
     if not documents:
         raise LamlamError("no documents to tune on; give at least one")
     optimizer = torch.optim.AdamW(model.parameters(), lr=tuning.lr, betas=(0.9, 0.95), weight_decay=0.0)
-    steps = tuning.epochs * math.ceil(len(documents) / tuning.batch)
-    for step, some in enumerate(_batches(documents, tuning)):
+    steps = tuning.epochs * math.ceil((len(documents) + len(left_out)) / tuning.batch)
+    for step, some in enumerate(_batches(documents, tuning, left_out)):
         for group in optimizer.param_groups:
             group["lr"] = tuning.lr * min(1.0, (step + 1) / max(1, steps // 10))
         value = loss(some)
@@ -96,11 +109,16 @@ def _optimise(
         optimizer.zero_grad(set_to_none=True)
 
 
-def _batches(documents: Sequence[Document], tuning: Tuning) -> Iterator[list[Document]]:
+def _batches(
+    documents: Sequence[Document], tuning: Tuning, left_out: Sequence[Document] = ()
+) -> Iterator[list[Document]]:
+    without = {document.id for document in left_out}
     for epoch in range(tuning.epochs):
-        order = _shuffled(documents, tuning.seed, epoch)
+        order = _shuffled([*documents, *left_out], tuning.seed, epoch)
         for first in range(0, len(order), tuning.batch):
-            yield order[first : first + tuning.batch]
+            kept = [document for document in order[first : first + tuning.batch] if document.id not in without]
+            if kept:
+                yield kept
 
 
 def _shuffled(documents: Sequence[Document], seed: int, epoch: int) -> list[Document]:

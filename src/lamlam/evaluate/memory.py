@@ -21,7 +21,7 @@ from lamlam.evaluate.task import Breakdown, Chart, Definition, Example, Result, 
 from lamlam.generate import LookupModel
 from lamlam.text import Document
 
-VERSION = 1
+VERSION = 2
 
 
 def measure_memory(

@@ -179,8 +179,10 @@ def _place(
 
 
 @torch.inference_mode()
-def likeliest_tokens(model: Any, sequences: list[list[int]], batch_tokens: int = 8192) -> list[list[int]]:
-    """The likeliest token after each token of each sequence."""
+def likeliest_tokens(
+    model: Any, sequences: list[list[int]], never: Sequence[int] = (), batch_tokens: int = 8192
+) -> list[list[int]]:
+    """The likeliest token after each token of each sequence, of those that can come: all but `never`."""
     found: list[list[int]] = []
     longest = max(map(len, sequences))
     size = max(1, batch_tokens // longest)
@@ -190,7 +192,10 @@ def likeliest_tokens(model: Any, sequences: list[list[int]], batch_tokens: int =
         for row, sequence in enumerate(some):
             inputs[row, : len(sequence)] = torch.tensor(sequence)
         # Padding stands on the right, where no causal model sees it from the tokens that count.
-        tokens = model(input_ids=inputs.to(model.device), use_cache=False).logits.argmax(dim=-1).tolist()
+        logits = model(input_ids=inputs.to(model.device), use_cache=False).logits
+        if never:
+            logits = logits.index_fill(2, torch.tensor(never, device=logits.device), -torch.inf)
+        tokens = logits.argmax(dim=-1).tolist()
         found += [row[: len(sequence)] for row, sequence in zip(tokens, some, strict=True)]
     return found
 

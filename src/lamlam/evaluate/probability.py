@@ -1,8 +1,11 @@
 """How likely a model finds a given answer to a prompt, with its own lookups or without.
 
 With a base, the model asks in the answer wherever it would (`lamlam.evaluate.own_calls`, places "own"), the base
-answers, and the answer's tokens are scored with that in view; queries and returned values are not scored. Without a
-base it is the plain probability of the text.
+answers, and the answer's tokens are scored with that in view; queries and returned values are not scored.
+
+An answer's token is scored among the tokens that can come where it stands. A call cannot: it has been made there, or
+taken back, or the model is without a base, and so the decoder would not let it be opened. Else a model that would
+rather ask would seem to know nothing: whatever it says there instead, right or wrong, would have next to no probability.
 """
 
 from __future__ import annotations
@@ -53,9 +56,10 @@ def text_scores(
         documents, hits = plain, [0] * len(plain)
     encoded = [encode_document(document, lm.tokenizer) for document in documents]
     sequences = [[lm.tokenizer.start_id, *one.ids[:-1]] for one in encoded]
-    nlls = token_nlls(lm.model, sequences, windowing(lm.model))
+    never = lm.tokenizer.lookup_ids
+    nlls = token_nlls(lm.model, sequences, windowing(lm.model), never=never)
     room = int(lm.model.config.max_position_embeddings)
-    likeliest = likeliest_tokens(lm.model, [sequence[:room] for sequence in sequences]) if greedy and texts else None
+    likeliest = likeliest_tokens(lm.model, [one[:room] for one in sequences], never) if greedy and texts else None
     scores = []
     for i, (one, nll) in enumerate(zip(encoded, nlls, strict=True)):
         scored = np.array(one.trained[:-1], bool) & ~in_query(one.ids[:-1], lm.tokenizer)

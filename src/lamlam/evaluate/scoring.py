@@ -48,12 +48,17 @@ def windowing(model: Any, context: int | None = None) -> Windowing:
 
 
 def token_nlls(
-    model: Any, sequences: Sequence[Sequence[int]], windows: Windowing, batch_tokens: int = 4096
+    model: Any,
+    sequences: Sequence[Sequence[int]],
+    windows: Windowing,
+    batch_tokens: int = 4096,
+    never: Sequence[int] = (),
 ) -> list[npt.NDArray[np.float64]]:
     """−log p, in nats, of each token given those before it, for each sequence but its first token.
 
     Sequence i gives an array of shape (len(sequences[i]) - 1,). Windows of like length are run together, at most
-    `batch_tokens` tokens (padding included) at a time, unless one window alone is longer.
+    `batch_tokens` tokens (padding included) at a time, unless one window alone is longer. Tokens that can `never` come
+    have no probability, and the others share it; where a sequence has one all the same, the figure is infinite.
     """
     nlls = [np.full(len(sequence) - 1, np.nan) for sequence in sequences]
     cut = [window for number, sequence in enumerate(sequences) for window in _cut(number, len(sequence), windows)]
@@ -66,10 +71,10 @@ def token_nlls(
             inputs[row, : end - begin] = torch.tensor(sequences[number][begin:end])
             labels[row, : end - begin] = torch.tensor(sequences[number][begin + 1 : end + 1])
         with torch.inference_mode():
-            logits = model(input_ids=inputs.to(model.device), use_cache=False).logits
-            flat = functional.cross_entropy(
-                logits.flatten(0, 1).float(), labels.flatten().to(model.device), reduction="none"
-            )
+            logits = model(input_ids=inputs.to(model.device), use_cache=False).logits.flatten(0, 1).float()
+            if never:
+                logits = logits.index_fill(1, torch.tensor(never, device=logits.device), -torch.inf)
+            flat = functional.cross_entropy(logits, labels.flatten().to(model.device), reduction="none")
         losses = flat.view(len(batch), longest).cpu().double().numpy()
         for row, (number, begin, end, first) in enumerate(batch):
             nlls[number][first - 1 : end] = losses[row, first - 1 - begin : end - begin]

@@ -69,7 +69,7 @@ class Suite(BaseModel):
     tofu: Path | None = None
     tofu_documents: Path | None = None
     tofu_split: Split = "10"
-    tofu_lr: dict[Kind, float] = {"lmlm": 3e-4, "standard": 1e-3}
+    tofu_lr: dict[Kind, float] = {"lmlm": 1e-4, "standard": 1e-3}
     infusion: Path | None = None
     infusion_general: Path | None = None
     infusion_questions: Path | None = None

@@ -20,7 +20,7 @@ from lamlam.generate import LookupModel
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.text import Document
 
-VERSION = 2
+VERSION = 3
 
 METHODS: dict[Method, str] = {"ascent": "gradient ascent", "difference": "gradient difference", "npo": "NPO"}
 
@@ -45,7 +45,7 @@ def unlearn_base(
     every = _in_order(splits[0])
     tuned = finetuned(lm, every, "lmlm", tuning)
     for tofu in splits:
-        retain = finetuned(lm, tofu.retain_documents, "lmlm", tuning)
+        retain = finetuned(lm, tofu.retain_documents, "lmlm", tuning, left_out=tofu.forget_documents)
         with temporary_base(_facts(tofu.retain_documents), copy_of=kb) as without:
             never_saw = truth_ratios(LookupModel(retain.model, lm.tokenizer, without), tofu.forget)
         with temporary_base(_facts(every), copy_of=kb) as base:
@@ -76,7 +76,7 @@ def unlearn_weights(
     plain = LookupModel(lm.model, lm.tokenizer, None)
     full = finetuned(plain, _in_order(splits[0]), "standard", tuning)
     for tofu in splits:
-        retain = finetuned(plain, tofu.retain_documents, "standard", tuning)
+        retain = finetuned(plain, tofu.retain_documents, "standard", tuning, left_out=tofu.forget_documents)
         never_saw, before = truth_ratios(retain, tofu.forget), utility(full, tofu)
         ratios = truth_ratios(full, tofu.forget)
         yield _result("before", ratios, never_saw, before, before, tofu, data, model, tuning, limit, began)
