@@ -4,9 +4,9 @@ A model of each size is trained with a fixed number of steps on general text int
 `repeats` times. *Retention* is the share of values that the model goes on with, greedily and strictly, lookups off;
 asked in other words than those that were repeated where questions are given, since a text by heart is no knowledge yet.
 It rises with repetition, and falls again where what is repeated leaves too little room for the general text: the
-*collapse point* is the number of repeats at the top of the curve, by a parabola in log(repeats) through its highest point
-and those beside it. Where retention does not fall from its highest by more than chance (the 95 % interval over the facts
-begins above zero), there is none among the repeats that were tried, and the figure is left out.
+*collapse point* is the number of repeats at the top of the curve, by a parabola in log(repeats) through its highest
+point and those beside it. Where retention does not fall from its highest by more than chance (the 95 % interval of the
+fall over the facts begins above zero), there is none among the repeats that were tried, and the figure is left out.
 """
 
 from __future__ import annotations
@@ -171,7 +171,8 @@ def _result(
         Definition(
             "infusion", VERSION, data, f"{facts} facts mixed into general text, {documents} documents a training",
             "as in the questions", "share of values recalled, greedy, strict; falls: from the highest to the most "
-            "repeats; collapse point: top of a parabola in log(repeats), where that fall is beyond chance", "lookups off", seed,
+            "repeats; collapse point: top of a parabola in log(repeats), where that fall is beyond chance",
+            "lookups off", seed,
         ),
         f"{kind}, {size}", "none", "none", metrics, time.monotonic() - began,
         [Breakdown("infusion", ("times", "retention"), curve)],

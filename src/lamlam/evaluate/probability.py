@@ -5,7 +5,7 @@ answers, and the answer's tokens are scored with that in view; queries and retur
 
 An answer's token is scored among the tokens that can come where it stands. A call cannot: it has been made there, or
 taken back, or the model is without a base, and so the decoder would not let it be opened. Else a model that would
-rather ask would seem to know nothing: whatever it says there instead, right or wrong, would have next to no probability.
+rather ask would seem to know nothing: what it says there instead, right or wrong, would have next to no probability.
 """
 
 from __future__ import annotations
