@@ -148,7 +148,7 @@ class Chooser:
         rows, table = len(choices.states), None if choices.only is None else choices.only.hot
         if self._graphs is not None and not choices.banned:
             size = self._graphs.room(rows)
-            plan = _plan(choices, size)
+            plan = plan_of(choices, size)
             if self._graphs.takes(plan, size):
                 return self._graphs.choose(rows, plan, size, table)
         logits = self._forward.logits(hidden)
@@ -156,7 +156,7 @@ class Chooser:
             [(places, tokens)] = self._send([_pairs(choices.banned.items())])
             logits[places, tokens] = -torch.inf
         chosen = torch.empty(rows, dtype=torch.long, device=self.device)
-        return kernels.likeliest(logits, self._ruled_out, table, self._staging.send(_plan(choices, rows)), chosen)
+        return kernels.likeliest(logits, self._ruled_out, table, self._staging.send(plan_of(choices, rows)), chosen)
 
     def _send(self, arrays: Sequence[Int64]) -> list[torch.Tensor]:
         """Arrays as tensors on the device, by one copy for them all."""
@@ -165,7 +165,7 @@ class Chooser:
         return [piece.view(array.shape) for piece, array in zip(pieces, arrays, strict=True)]
 
 
-def _plan(choices: Choices, size: int) -> Int64:
+def plan_of(choices: Choices, size: int) -> Int64:
     """What is known about the rows as `kernels.likeliest` wants it, for `size` rows, the last of which are nobody's."""
     rows, only = len(choices.states), choices.only
     plan = np.zeros(3 * size + 1 + (0 if only is None else only.pairs.shape[1]), np.int64)

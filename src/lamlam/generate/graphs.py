@@ -27,7 +27,7 @@ _LISTED = 32  # of tokens that alone may come there is room for so many a row on
 
 
 class Captured(NamedTuple):
-    """A graph for feeds or choices of a size, and what it reads: int64, as `Graphs._plan` or `likeliest` say."""
+    """A graph for feeds or choices of a size, and what it reads: int64, as `Feed.plan` or `likeliest` say."""
 
     graph: torch.cuda.CUDAGraph
     plan: torch.Tensor
@@ -58,25 +58,15 @@ class Graphs:
         captured = self._captured.get(size)
         if captured is None:
             captured = self._captured[size] = self._capture(size)
-        self._staging.send(self._plan(size, feed), to=captured.plan)
+        self._staging.send(feed.plan(size, self._forward.slots), to=captured.plan)
         if chosen is not None and chosen.data_ptr() != self.chosen.data_ptr():
             self.chosen[: len(chosen)].copy_(chosen)
         captured.graph.replay()
         return self.hidden[: len(feed.ends)]
 
-    def _plan(self, size: int, feed: Feed | None = None) -> Int64:
-        """Tokens, sources, slots, positions, and ends; int64, shape (5, size). Padding goes to the slot of nobody."""
-        plan = np.zeros((5, size), np.int64)
-        plan[1], plan[2] = -1, self._forward.slots
-        if feed is not None:
-            for row, values in zip(
-                plan, (feed.tokens, feed.sources, feed.slots, feed.positions, feed.ends), strict=True
-            ):
-                row[: len(values)] = values
-        return plan
-
     def _capture(self, size: int) -> Captured:
-        plan = torch.from_numpy(self._plan(size)).to(self._forward.device)
+        nothing = Feed.of(*np.zeros((3, 0), np.int64))
+        plan = torch.from_numpy(nothing.plan(size, self._forward.slots)).to(self._forward.device)
         return Captured(_captured(lambda: self._trunk(plan), self._pool), plan)
 
     def _trunk(self, plan: torch.Tensor) -> None:

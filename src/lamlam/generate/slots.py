@@ -63,6 +63,14 @@ class Feed:
             sources = np.concatenate([sources, np.full(len(tokens) - singles, -1)])
         return cls(tokens, sources, slots, positions, ends, singles, runs)
 
+    def plan(self, size: int, nobody: int) -> Int64:
+        """Tokens, sources, slots, positions, and ends; int64, shape (5, size). Padding goes to the slot `nobody`."""
+        plan = np.zeros((5, size), np.int64)
+        plan[1], plan[2] = -1, nobody
+        for row, its in zip(plan, (self.tokens, self.sources, self.slots, self.positions, self.ends), strict=True):
+            row[: len(its)] = its
+        return plan
+
 
 class Forward(Protocol):
     """A model that runs feeds. What it has been fed stays in its slots until it is fed over."""
