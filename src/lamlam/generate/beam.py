@@ -96,12 +96,14 @@ class Beams:
         self.searches.pop(slot, None)
 
     def enter(self) -> None:
-        """All nodes are void: find them again."""
+        """All nodes are void: find them again, also of what is fed just now."""
         for search in self.searches.values():
-            query = search.row.ids[(search.row.open_call or 0) + 1 :]
-            search.beginnings = [
-                one._replace(node=self._queries.walk([*query, *one.tokens])) for one in search.beginnings
-            ]
+            search.beginnings = [self._again(search, one) for one in search.beginnings]
+        self._fed = [(search, self._again(search, one)) for search, one in self._fed]
+
+    def _again(self, search: Search, one: Beginning) -> Beginning:
+        query = search.row.ids[(search.row.open_call or 0) + 1 :]
+        return one._replace(node=self._queries.walk([*query, *one.tokens]))
 
     def feed(self) -> tuple[Int64, Int64, Int64]:
         """The slots, positions and tokens of what has not been fed yet, one for each beginning."""
