@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lamlam.evaluate import decode_speed
-from lamlam.evaluate.decode_speed import _Bench
+from lamlam.evaluate.decode_speed import Bench, made_up_base
 from lamlam.generate import Engine
 from lamlam.generate.chooser import Choices, plan_of
 from lamlam.generate.row import State
@@ -80,7 +79,7 @@ class AtRandom:
         return torch.from_numpy(chosen)
 
 
-def host_step(bench: _Bench, rows: int, told: bool) -> float:
+def host_step(bench: Bench, rows: int, told: bool) -> float:
     """Median microseconds of a step, of a batch that rows join and leave. `told`: look at each row after each token."""
     engine: Any = bench.engine(rows)
     engine.forward, chooser = Nothing(engine.forward), AtRandom(bench.tokenizer)
@@ -109,9 +108,9 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        kb, tokenizer = decode_speed._base(Path(folder) / "facts.db", arguments.facts, arguments.seed)
+        kb, tokenizer = made_up_base(Path(folder) / "facts.db", arguments.facts, arguments.seed)
         with kb:
-            bench = _Bench(new_model("tiny", tokenizer, arguments.seed).eval(), tokenizer, kb, arguments.seed)
+            bench = Bench(new_model("tiny", tokenizer, arguments.seed).eval(), tokenizer, kb, arguments.seed)
             bench.query, bench.gap = QUERY, GAP
             runs = [(host_step(bench, arguments.rows, False), host_step(bench, arguments.rows, True)) for _ in range(3)]
     step, slow = (median(one) for one in zip(*runs, strict=True))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from lamlam.cli.evaluate_options import device
 from lamlam.cli.terminal import Json, console, emit_json, say
 
 
@@ -28,21 +29,19 @@ def generate(
 
     Example: `lamlam eval speed generate --preset tiny --batch 32 --facts 100000`
     """
-    import torch
-
     from lamlam.evaluate.decode_speed import measure
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = device()
     with tempfile.TemporaryDirectory() as folder:
         result = measure(
             Path(folder),
-            preset or ("llama-382m" if device == "cuda" else "tiny"),
+            preset or ("llama-382m" if chosen == "cuda" else "tiny"),
             facts=facts,
-            batch=batch or (256 if device == "cuda" else 32),
+            batch=batch or (256 if chosen == "cuda" else 32),
             tokens=tokens,
             requests=requests,
             seed=seed,
-            device=device,
+            device=chosen,
         )
     if json:
         figures = {what: value for what, value, _ in result.figures()}

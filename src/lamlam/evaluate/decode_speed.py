@@ -96,12 +96,12 @@ def measure(
 ) -> DecodeSpeed:
     """Measure a preset's shape with random weights. `tokens`: how many each stream writes; `requests`: how many run to
     see whether memory stays flat. Files go to `folder`."""
-    kb, tokenizer = _base(folder / "facts.db", facts, seed)
+    kb, tokenizer = made_up_base(folder / "facts.db", facts, seed)
     with kb:
         model = new_model(preset, tokenizer, seed).eval()
         dtype = torch.bfloat16 if device == "cuda" else torch.float32
         model = model.to(device, dtype)
-        bench = _Bench(model, tokenizer, kb, seed)
+        bench = Bench(model, tokenizer, kb, seed)
         bench.steer(batch)
         many, step, bare = bench.many(batch, tokens)
         one, first, single = bench.one(tokens)
@@ -114,7 +114,9 @@ def measure(
     )  # fmt: skip
 
 
-class _Bench:
+class Bench:
+    """A model with random weights that is steered to ask, its base, and requests made up for both."""
+
     def __init__(self, model: Any, tokenizer: LookupTokenizer, kb: KnowledgeBase, seed: int) -> None:
         self.model, self.tokenizer, self.kb = model, tokenizer, kb
         self.rng = Random(seed)
@@ -124,6 +126,7 @@ class _Bench:
         self.gap, self.query = EVERY, 0.0  # tokens of text between two calls, and of a query on average
 
     def engine(self, slots: int) -> Engine:
+        """An engine of `slots` rows, whose queries are held to what the base has."""
         constraint = self.kb.prefix_index(self.tokenizer)
         return Engine(self.model, self.tokenizer, self.kb, slots=slots, constraint=constraint)
 
@@ -320,7 +323,7 @@ class _Asks(LogitsProcessor):  # type: ignore[misc]
         return scores
 
 
-def _base(path: Path, facts: int, seed: int) -> tuple[KnowledgeBase, LookupTokenizer]:
+def made_up_base(path: Path, facts: int, seed: int) -> tuple[KnowledgeBase, LookupTokenizer]:
     """A base of made-up facts, and a tokenizer that has seen its names, of 32,004 ids where they give as many."""
     rng = Random(seed)
 
