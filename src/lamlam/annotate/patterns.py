@@ -14,11 +14,22 @@ from lamlam.annotate.coreference import Names
 from lamlam.annotate.merge import with_calls
 from lamlam.annotate.rule_language import GENITIVE, SUBJECT, Rule, load_rules
 from lamlam.annotate.sentences import sentences_of
-from lamlam.annotate.subject import heading_end, title_of
+from lamlam.annotate.subject import bare_title, heading_end, title_of
+from lamlam.kb.names import normalise
 from lamlam.text import Call, Document, Lookup, Span
 
 LONGEST_SENTENCE = 1_000
 """Characters; what is longer is a list or a table, and costs more than it tells."""
+
+_OPENING = re.compile(
+    r"(?:(?!\s(?:has|had|have|which|that|who|began|took|featur|represent|play|won|compet))[^\n;:]){2,100}?"
+    r"(?=\s*[(\[/]|,\s|\s(?:is|was|are|were)\b)"
+)
+_NO_NAME = re.compile(
+    r"(?:In|At|On|Born|During|After|Since|From|As|For|With|By|Following|Although|When|While|Under|There|This|These"
+    r"|His|Her|Its|Founded|Located|Released)\b"
+)
+_SMALL = frozenset({"the", "and", "for", "season", "list"})
 
 
 class Patterns:
@@ -43,29 +54,52 @@ class Patterns:
         rules = [rule for rule in self._rules if rule.about in (None, "person" if names.person else "thing")]
         mentions = mention_pattern(names)
         begin = heading_end(text)
+        begun = False
         found: list[Call] = []
         for start, end in sentences_of(text):
             if start < begin or end - start > LONGEST_SENTENCE:
                 continue
-            found += _in_sentence(text[start:end], start, rules, mentions, names.subject)
+            opening = opening_name(text[start:end], names) if not begun else 0
+            begun = True
+            found += _in_sentence(text[start:end], start, rules, mentions, names.subject, opening)
         return found
 
 
 def mention_pattern(names: Names) -> re.Pattern[str]:
     """Every way in which the text may speak of its subject."""
-    spoken = sorted(names.spellings, key=len, reverse=True)
+    # "Westlake" for "Westlake, Ohio"
+    spoken = sorted({*names.spellings, *(name.split(",")[0] for name in names.spellings)}, key=len, reverse=True)
     pronouns = (["he", "she"], ["his", "her"]) if names.person else (["it", "they"], ["its", "their"])
     nouns = [rf"(?:the|this) {re.escape(noun)}" for noun in sorted(names.nouns)]
     one = "|".join([*(re.escape(name) for name in spoken), *(rf"(?i:{form})" for form in [*nouns, *pronouns[0]])])
     return re.compile(rf"\b(?:(?P<genitive>(?i:{'|'.join(pronouns[1])}))|(?P<name>{one})(?P<s>['’]s)?)(?!\w)(?!-\w)")
 
 
+def opening_name(sentence: str, names: Names) -> int:
+    """How many characters of a document's first sentence name its subject, in other words than its title does.
+
+    "The Sears Centre Arena" for "Sears Centre", "Eudaldo Báez Galib" without the accent: what stands before the verb, if
+    it holds half of the title's words, or more than that for people; 0 where it does not.
+    """
+    found = _OPENING.match(sentence)
+    if found is None or _NO_NAME.match(sentence) or (names.person and " and " in found.group()):
+        return 0
+    title = {word for word in normalise(bare_title(names.subject)).split() if len(word) > 2} - _SMALL
+    shared = len(title & set(normalise(found.group()).split()))
+    return found.end() if 2 * shared >= len(title) + names.person and shared else 0
+
+
 def _in_sentence(
-    sentence: str, offset: int, rules: Iterable[Rule], mentions: re.Pattern[str], subject: str
+    sentence: str,
+    offset: int,
+    rules: Iterable[Rule],
+    mentions: re.Pattern[str],
+    subject: str,
+    opening: int,
 ) -> list[Call]:
-    read, places = _with_subject_marked(sentence, mentions)
+    read, places = _with_subject_marked(sentence, mentions, opening)
     if not places:
-        return []
+        rules = [rule for rule in rules if rule.anywhere]
     lower = read.lower()
     calls: list[Call] = []
     taken: list[Span] = []
@@ -91,12 +125,15 @@ def _in_sentence(
     return sorted(calls, key=lambda call: call.at)
 
 
-def _with_subject_marked(sentence: str, mentions: re.Pattern[str]) -> tuple[str, list[Span]]:
-    """The sentence with one character for every mention, and (place in it, place in the sentence) after each."""
-    parts: list[str] = []
-    places: list[Span] = []
-    done = length = 0
-    for found in mentions.finditer(sentence):
+def _with_subject_marked(sentence: str, mentions: re.Pattern[str], opening: int = 0) -> tuple[str, list[Span]]:
+    """The sentence with one character for every mention, and (place in it, place in the sentence) after each.
+
+    Its first `opening` characters are a mention.
+    """
+    parts: list[str] = [SUBJECT] if opening else []
+    places: list[Span] = [(1, opening)] if opening else []
+    done, length = opening, len(parts)
+    for found in mentions.finditer(sentence, opening):
         before = sentence[done : found.start()]
         genitive = found["genitive"] is not None or found["s"] is not None
         parts += [before, GENITIVE if genitive else SUBJECT]

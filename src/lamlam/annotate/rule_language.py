@@ -13,7 +13,8 @@ A file of rules is YAML: a list of
 `text` (one, or a list of alternatives) is a regular expression over one sentence, in which
 
 - `{subject}` is any mention of the subject: its title, its short names, a pronoun, "the film"; `{subject's}` is the
-  same in the genitive ("its", "Ada's");
+  same in the genitive ("its", "Ada's"); `{subject is}` is the subject, what stands in brackets or between commas after
+  it, and "is", "was", "are" or "were";
 - `{Relation: kind}` is a value, which becomes a call; `{kind}` is not, but has to be there. Kinds are named in
   `rules/kinds.yaml`;
 - `…` is a gap: up to 80 characters of the same clause (no full stop, semicolon, bracket or new subject);
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -41,6 +42,9 @@ SUBJECT, GENITIVE = "\ue000", "\ue001"
 """Private characters that stand for the subject's mentions, "X" and "X's", in the sentence that a rule sees."""
 
 _GAP = rf"[^.;()\n{SUBJECT}{GENITIVE}]{{0,80}}?"
+_BRACKETS = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
+_IS = rf"(?:[^()\n.;]{{0,60}}?{_BRACKETS})?(?:,[^.;()\n]{{1,80}}?,)?,? (?:is|was|are|were)(?: (?:also|currently|now|today))?"
+_SUBJECT_SLOTS = {"subject": SUBJECT, "subject's": GENITIVE, "subject is": SUBJECT + _IS}
 _SLOT = re.compile(r"\{([^{}]*[A-Za-z'$][^{}]*)\}")
 _ABOUT = ("person", "thing", None)
 
@@ -65,6 +69,8 @@ class Rule:
     word: str
     """A word that a sentence has to hold, in lower case, so that most rules need not be tried; empty: none."""
     examples: tuple[Example, ...]
+    anywhere: bool = False
+    """Whether it also holds for sentences that do not mention the subject."""
 
 
 def load_rules(path: Path | None = None) -> list[Rule]:
@@ -114,7 +120,7 @@ def _rules(listed: Any, where: str) -> Iterator[Rule]:
     for entry in listed:
         if not isinstance(entry, dict) or not isinstance(entry.get("rule"), str) or "text" not in entry:
             raise LamlamError(f"{where}: every rule needs 'rule' (its name) and 'text': {entry!r:.80}")
-        unknown = set(entry) - {"rule", "about", "text", "each", "examples"}
+        unknown = set(entry) - {"rule", "about", "text", "each", "anywhere", "examples"}
         if unknown:
             raise LamlamError(f"{where}, rule {entry['rule']!r}: unknown key {sorted(unknown)[0]!r}")
         if entry.get("about") not in _ABOUT:
@@ -124,7 +130,8 @@ def _rules(listed: Any, where: str) -> Iterator[Rule]:
         for word, relation in (entry.get("each") or {"": ""}).items():
             for text in texts:
                 filled = text.replace("$word", word).replace("$relation", relation)
-                yield _compile(entry["rule"], entry.get("about"), filled, word, examples, where)
+                rule = _compile(entry["rule"], entry.get("about"), filled, word, examples, where)
+                yield replace(rule, anywhere=entry.get("anywhere") is True)
                 examples = ()
 
 
@@ -140,8 +147,8 @@ def _compile(name: str, about: str | None, text: str, word: str, examples: tuple
 
     def slot(inside: str) -> str:
         inside = inside.strip()
-        if inside in ("subject", "subject's"):
-            return SUBJECT if inside == "subject" else GENITIVE
+        if inside in _SUBJECT_SLOTS:
+            return _SUBJECT_SLOTS[inside]
         relation, colon, kind = (part.strip() for part in inside.rpartition(":"))
         if kind not in kinds():
             raise LamlamError(f"{where}, rule {name!r}: no kind {kind!r}; there are {', '.join(sorted(kinds()))}")
