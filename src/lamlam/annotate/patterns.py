@@ -25,6 +25,8 @@ _OPENING = re.compile(
     r"(?:(?!\s(?:has|had|have|which|that|who|began|took|featur|represent|play|won|compet))[^\n;:]){2,100}?"
     r"(?=\s*[(\[/]|,\s|\s(?:is|was|are|were)\b)"
 )
+_WORD = re.compile(r"[a-z]+")
+_NEGATION = re.compile(r"\b(?:not|never|no longer|neither|failed|proposed|planned)\b")
 _NO_NAME = re.compile(
     r"(?:In|At|On|Born|During|After|Since|From|As|For|With|By|Following|Although|When|While|Under|There|This|These"
     r"|His|Her|Its|Founded|Located|Released)\b"
@@ -36,7 +38,8 @@ class Patterns:
     """Annotates by rules: those that come with the package, or others."""
 
     def __init__(self, rules: Sequence[Rule] | None = None) -> None:
-        self._rules = list(load_rules() if rules is None else rules)
+        every = list(load_rules() if rules is None else rules)
+        self._rules = {about: [rule for rule in every if rule.about in (None, about)] for about in ("person", "thing")}
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[Document]:
         """The documents with calls for what they say about their titles; a document without a title stays as it is."""
@@ -51,7 +54,8 @@ class Patterns:
 
     def calls(self, text: str, names: Names) -> list[Call]:
         """What the rules find, in the order of the text; of several values at one place, the first rule's."""
-        rules = [rule for rule in self._rules if rule.about in (None, "person" if names.person else "thing")]
+        words = {"", *_WORD.findall(text.lower())}
+        rules = [rule for rule in self._rules["person" if names.person else "thing"] if rule.word in words]
         mentions = mention_pattern(names)
         begin = heading_end(text)
         begun = False
@@ -70,8 +74,8 @@ def mention_pattern(names: Names) -> re.Pattern[str]:
     # "Westlake" for "Westlake, Ohio"
     spoken = sorted({*names.spellings, *(name.split(",")[0] for name in names.spellings)}, key=len, reverse=True)
     pronouns = (["he", "she"], ["his", "her"]) if names.person else (["it", "they"], ["its", "their"])
-    nouns = [rf"(?:the|this) {re.escape(noun)}" for noun in sorted(names.nouns)]
-    one = "|".join([*(re.escape(name) for name in spoken), *(rf"(?i:{form})" for form in [*nouns, *pronouns[0]])])
+    nouns = [rf"(?:the|this) (?:{'|'.join(sorted(names.nouns))})"] if names.nouns else []
+    one = "|".join([*(re.escape(name) for name in spoken), rf"(?i:{'|'.join([*nouns, *pronouns[0]])})"])
     return re.compile(rf"\b(?:(?P<genitive>(?i:{'|'.join(pronouns[1])}))|(?P<name>{one})(?P<s>['’]s)?)(?!\w)(?!-\w)")
 
 
@@ -104,10 +108,10 @@ def _in_sentence(
     calls: list[Call] = []
     taken: list[Span] = []
     for rule in rules:
-        if rule.word and rule.word not in lower:
+        if rule.word not in lower:
             continue
         found = rule.pattern.search(read)
-        if found is None:
+        if found is None or _NEGATION.search(found.group()) is not None:
             continue
         for number, relation in enumerate(rule.relations):
             span = found.span(f"v{number}")

@@ -67,7 +67,7 @@ class Rule:
     pattern: re.Pattern[str]
     relations: tuple[str, ...]
     word: str
-    """A word that a sentence has to hold, in lower case, so that most rules need not be tried; empty: none."""
+    """A word of small letters that a sentence has to hold, so that most rules need not be tried; empty: none."""
     examples: tuple[Example, ...]
     anywhere: bool = False
     """Whether it also holds for sentences that do not mention the subject."""
@@ -163,7 +163,7 @@ def _compile(name: str, about: str | None, text: str, word: str, examples: tuple
         pattern = re.compile(expression)
     except re.error as error:
         raise LamlamError(f"{where}, rule {name!r}: not a regular expression: {error}") from None
-    required = word if re.fullmatch(r"[a-z ]+", word) else ""
+    required = re.match(r"[a-z]*", word.lower()).group()
     return Rule(name, about, pattern, tuple(relations), required, examples)
 
 
