@@ -86,7 +86,8 @@ def opening_name(sentence: str, names: Names) -> int:
     it holds half of the title's words, or more than that for people; 0 where it does not.
     """
     found = _OPENING.match(sentence)
-    if found is None or _NO_NAME.match(sentence) or (names.person and " and " in found.group()):
+    a_list = names.subject.startswith("List of ")  # "Castle" of "List of Castle episodes" is something else
+    if found is None or a_list or _NO_NAME.match(sentence) or (names.person and " and " in found.group()):
         return 0
     title = {word for word in normalise(bare_title(names.subject)).split() if len(word) > 2} - _SMALL
     shared = len(title & set(normalise(found.group()).split()))
