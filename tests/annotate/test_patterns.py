@@ -81,6 +81,24 @@ def test_ten_megabytes_pass_in_seconds_and_a_document_without_a_title_stays():
 
 
 @pytest.mark.parametrize(
+    ("title", "text", "calls"),
+    [
+        ("Sears Centre", "The Sears Centre Arena is an arena.", {"Type": "arena"}),  # half of the title's words
+        ("Andres Gonzalez", "Andrés González (born 1945) is a Cuban boxer.", "Nationality"),  # without accents
+        ("Ada L. Rice", "Daniel Rice (1896-1975) and Ada Rice were American painters.", {}),  # somebody else
+        ("List of Castle episodes", "Castle is an American television series.", {}),
+        ("Colors (TV channel)", "Viacom 18 Media is an Indian company.", {}),
+        ("Westlake, Ohio", "In Spain, Westlake is a city.", {"Type": "city"}),  # the name before the comma
+        ("Westlake, Ohio", "The population was 300 at the 2010 census.", {"Population": "300", "Census Year": "2010"}),
+        ("FC Alga", "The club no longer plays its home games at Dynamo Stadion.", {}),
+    ],
+)
+def test_what_the_first_sentence_names_and_what_is_denied(title, text, calls):
+    got = found(text, title, Patterns())
+    assert calls in got if isinstance(calls, str) else got == calls
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ("rule: x", "a file of rules is a list"),

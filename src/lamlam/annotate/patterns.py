@@ -82,8 +82,8 @@ def mention_pattern(names: Names) -> re.Pattern[str]:
 def opening_name(sentence: str, names: Names) -> int:
     """How many characters of a document's first sentence name its subject, in other words than its title does.
 
-    "The Sears Centre Arena" for "Sears Centre", "Eudaldo Báez Galib" without the accent: what stands before the verb, if
-    it holds half of the title's words, or more than that for people; 0 where it does not.
+    "The Sears Centre Arena" for "Sears Centre", "Eudaldo Báez Galib" without the accent: what stands before the verb,
+    if it holds half of the title's words, or more than that for people; 0 where it does not.
     """
     found = _OPENING.match(sentence)
     a_list = names.subject.startswith("List of ")  # "Castle" of "List of Castle episodes" is something else

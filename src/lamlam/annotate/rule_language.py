@@ -43,7 +43,10 @@ SUBJECT, GENITIVE = "\ue000", "\ue001"
 
 _GAP = rf"[^.;()\n{SUBJECT}{GENITIVE}]{{0,80}}?"
 _BRACKETS = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
-_IS = rf"(?:[^()\n.;]{{0,60}}?{_BRACKETS})?(?:,[^.;()\n]{{1,80}}?,)?,? (?:is|was|are|were)(?: (?:also|currently|now|today))?"
+_IS = (
+    rf"(?:[^()\n.;]{{0,60}}?{_BRACKETS})?(?:,[^.;()\n]{{1,80}}?,)?,? (?:is|was|are|were)"
+    "(?: (?:also|currently|now|today))?"
+)
 _SUBJECT_SLOTS = {"subject": SUBJECT, "subject's": GENITIVE, "subject is": SUBJECT + _IS}
 _SLOT = re.compile(r"\{([^{}]*[A-Za-z'$][^{}]*)\}")
 _ABOUT = ("person", "thing", None)
@@ -163,7 +166,7 @@ def _compile(name: str, about: str | None, text: str, word: str, examples: tuple
         pattern = re.compile(expression)
     except re.error as error:
         raise LamlamError(f"{where}, rule {name!r}: not a regular expression: {error}") from None
-    required = re.match(r"[a-z]*", word.lower()).group()
+    required = re.split(r"[^a-z]", word.lower(), maxsplit=1)[0]
     return Rule(name, about, pattern, tuple(relations), required, examples)
 
 
