@@ -72,11 +72,18 @@ class Patterns:
 def mention_pattern(names: Names) -> re.Pattern[str]:
     """Every way in which the text may speak of its subject."""
     # "Westlake" for "Westlake, Ohio"
-    spoken = sorted({*names.spellings, *(name.split(",")[0] for name in names.spellings)}, key=len, reverse=True)
-    pronouns = (["he", "she"], ["his", "her"]) if names.person else (["it", "they"], ["its", "their"])
-    nouns = [rf"(?:the|this) (?:{'|'.join(sorted(names.nouns))})"] if names.nouns else []
-    one = "|".join([*(re.escape(name) for name in spoken), rf"(?i:{'|'.join([*nouns, *pronouns[0]])})"])
-    return re.compile(rf"\b(?:(?P<genitive>(?i:{'|'.join(pronouns[1])}))|(?P<name>{one})(?P<s>['’]s)?)(?!\w)(?!-\w)")
+    short = {name.split(",")[0] for name in names.spellings} - {""}
+    spoken = sorted(names.spellings | short, key=len, reverse=True)
+    forms = [rf"[Tt]h(?:e|is) (?:{'|'.join(map(_either_case, sorted(names.nouns)))})"] if names.nouns else []
+    forms += ["[Hh]e", "[Ss]he"] if names.person else ["[Ii]t", "[Tt]hey"]
+    genitive = "[Hh]is|[Hh]er" if names.person else "[Ii]ts|[Tt]heir"
+    one = "|".join([*(re.escape(name) for name in spoken), *forms])
+    return re.compile(rf"\b(?:(?P<genitive>{genitive})|(?P<name>{one})(?P<s>['’]s)?)(?!\w)(?!-\w)")
+
+
+def _either_case(word: str) -> str:
+    """A word with a small or a capital letter at its front: far cheaper to compile than ignoring case."""
+    return f"[{word[0]}{word[0].upper()}]{word[1:]}"
 
 
 def opening_name(sentence: str, names: Names) -> int:

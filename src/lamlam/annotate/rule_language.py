@@ -130,7 +130,8 @@ def _rules(listed: Any, where: str) -> Iterator[Rule]:
             raise LamlamError(f"{where}, rule {entry['rule']!r}: 'about' is person or thing, not {entry['about']!r}")
         examples = tuple(_example(one, f"{where}, rule {entry['rule']!r}") for one in entry.get("examples", ()))
         texts = entry["text"] if isinstance(entry["text"], list) else [entry["text"]]
-        for word, relation in (entry.get("each") or {"": ""}).items():
+        each = entry.get("each") or [""]
+        for word, relation in each.items() if isinstance(each, dict) else ((word, "") for word in each):
             for text in texts:
                 filled = text.replace("$word", word).replace("$relation", relation)
                 rule = _compile(entry["rule"], entry.get("about"), filled, word, examples, where)
