@@ -41,6 +41,10 @@ def found(text: str, title: str, patterns: Patterns) -> dict[str, str]:
     return {call.lookup.relation: call.lookup.value for call in document.calls}
 
 
+def test_every_rule_has_an_example():
+    assert {rule.name for rule in RULES} == {name for name, _ in EXAMPLES}
+
+
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_every_example_of_a_rule_gives_its_calls_and_no_others(name, example):
     assert found(example.text, example.title, Patterns()) == dict(example.calls)
