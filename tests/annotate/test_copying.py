@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM
 
 from lamlam.annotate import copying
 from lamlam.annotate.copying import CopyingAnnotator
@@ -49,15 +50,44 @@ def test_the_logits_are_those_of_a_run_without_a_cache(tokenizer):
         assert torch.allclose(logits, model(torch.tensor([ids])).logits[0, -1].float(), atol=1e-4)
 
 
+def model_that_knows_the_words(tokenizer, tied):
+    """A causal model that has seen the words of `MARKED`, but no call."""
+    torch.manual_seed(0)
+    config = new_model("tiny", tokenizer).config
+    config.tie_word_embeddings = tied
+    model = AutoModelForCausalLM.from_config(config)
+    said = [
+        f"{call.lookup.entity} Birth Year {call.lookup.value} {document.text}"
+        for document in MARKED
+        for call in document.calls
+    ]
+    rows = [[tokenizer.start_id, *tokenizer.encode_text(text), tokenizer.eos_id] for text in said]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for row in 40 * rows:
+        ids = torch.tensor([row])
+        model(ids, labels=ids).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return model
+
+
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # PEFT's call
-def test_tuning_lowers_the_loss_and_its_adapter_marks_text_up(tokenizer, tmp_path):
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_a_tuned_adapter_makes_the_calls_that_it_was_shown(tokenizer, tied, tmp_path):
+    pytest.importorskip("peft", reason="PEFT is not installed (lamlam[lora])")
+    (tmp_path / "base").mkdir()
+    save_model(model_that_knows_the_words(tokenizer, tied), tokenizer, tmp_path / "base")
+    result = tune_lora(tmp_path / "base", MARKED, tmp_path / "adapter", epochs=40, rate=3e-3)
+    assert result["losses"][-1] < 0.2 * result["losses"][0]
+    annotator = CopyingAnnotator.load(tmp_path / "adapter")
+    found = list(annotator.annotate(Document(document.id, document.text) for document in MARKED))
+    assert found == MARKED
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # PEFT's call
+def test_nothing_to_tune_on_is_said(tokenizer, tmp_path):
     pytest.importorskip("peft", reason="PEFT is not installed (lamlam[lora])")
     (tmp_path / "base").mkdir()
     save_model(new_model("tiny", tokenizer), tokenizer, tmp_path / "base")
-    result = tune_lora(tmp_path / "base", MARKED, tmp_path / "adapter", epochs=60, rate=5e-3)
-    assert result["losses"][-1] < 0.75 * result["losses"][0]  # of a random model an adapter can change only so much
-    annotator = CopyingAnnotator.load(tmp_path / "adapter")
-    found = annotator.annotate(Document(document.id, document.text) for document in MARKED)
-    assert [document.text for document in found] == [document.text for document in MARKED]
     with pytest.raises(LamlamError, match="no document has a call"):
         tune_lora(tmp_path / "base", [Document("d", "x")], tmp_path / "other")

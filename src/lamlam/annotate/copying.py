@@ -1,8 +1,10 @@
 """A causal language model as an annotator that cannot change the text: it copies the source, or opens a call.
 
 At every place the model may write the next token of the source or `<|db_entity|>`, and within a call anything but what
-would break its form. So the text is the source by construction, whatever the model is. A call costs one step more for
-every token of it; copying costs one step a token, too, since the model has to see what it copies.
+would break its form. So the text is the source by construction, whatever the model is. Where the next token begins with
+a space, a space of its own opens a call as well: marked-up text, which models learn from, has one before each call. A
+call costs one step more for every token of it; copying costs one step a token, too, since the model has to see what it
+copies.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class CopyingAnnotator:
     def __init__(self, model: Any, tokenizer: LookupTokenizer, margin: float = 0.0) -> None:
         self._model, self._tokenizer, self._margin = model, tokenizer, margin
         self._room = getattr(model.config, "max_position_embeddings", None) or 4096
+        last = tokenizer.encode_text("a ")[-1]
+        self._space = last if tokenizer.is_lone_space(last) else None
 
     @classmethod
     def load(cls, folder: str | Path, margin: float = 0.0) -> CopyingAnnotator:
@@ -63,9 +67,15 @@ class CopyingAnnotator:
         logits, cache = self._step([tokenizer.start_id], None)
         place, closed = 0, False  # closed: a call stands here already
         while place < len(source):
-            room = self._room - written - (len(source) - place) - 3 * MOST_PART_TOKENS - 4
-            wants = logits[entity_id] + self._margin > logits[source[place]]
+            room = self._room - written - (len(source) - place) - 3 * MOST_PART_TOKENS - 5
+            opening = entity_id
+            if self._space is not None and text[starts[place]] == " " and source[place] != self._space:
+                opening = max(entity_id, self._space, key=lambda token: float(logits[token]))
+            wants = logits[opening] + self._margin > logits[source[place]]
             if wants and room > 0 and not closed:
+                if opening == self._space:
+                    logits, cache = self._step([opening], cache)
+                    written += 1
                 tokens, lookup = self._call(logits, cache, (entity_id, relation_id, return_id, end_id))
                 logits, cache = tokens
                 closed = True

@@ -1,7 +1,8 @@
 """Tuning a causal language model as an annotator, by low-rank adapters (LoRA) through PEFT.
 
 The paper's annotator is LLaMA-3.1-8B-Instruct with rank 32, alpha 16, learning rate 2e-4, ten epochs: the defaults. The
-four lookup tokens are new to the model, so their embeddings are trained as well.
+four lookup tokens are new to the model, so their embeddings are trained as well, and where the output layer has weights
+of its own (LLaMA-3.1-8B), its rows for them: else the four would stay as likely as each other.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def tune_lora(
         r=RANK,
         lora_alpha=ALPHA,
         target_modules="all-linear",
-        trainable_token_indices=list(tokenizer.lookup_ids),
+        trainable_token_indices={name: list(tokenizer.lookup_ids) for name in _embeddings(model)},
         task_type="CAUSAL_LM",
     )
     tuned = peft.get_peft_model(model, config)
@@ -82,6 +83,13 @@ def load_adapted(folder: Path) -> tuple[Any, LookupTokenizer]:
     settings = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     model, _ = _with_lookup_tokens(Path(settings["base_model_name_or_path"]))
     return peft.PeftModel.from_pretrained(model, str(folder)).eval(), LookupTokenizer.load(folder)
+
+
+def _embeddings(model: Any) -> list[str]:
+    """The names of the layers with a row for each token: one, or two where input and output do not share theirs."""
+    inputs, outputs = model.get_input_embeddings(), model.get_output_embeddings()
+    layers = [inputs] if outputs is None or outputs.weight is inputs.weight else [inputs, outputs]
+    return [name for layer in layers for name, module in model.named_modules() if module is layer]
 
 
 def _with_lookup_tokens(base: Path) -> tuple[Any, LookupTokenizer]:
