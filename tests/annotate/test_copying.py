@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from lamlam.annotate import copying
+from lamlam.annotate.call_tokens import encode_source, pieces_to_mark
 from lamlam.annotate.copying import CopyingAnnotator
 from lamlam.annotate.lora import tune_lora
 from lamlam.errors import LamlamError
@@ -48,6 +53,15 @@ def test_the_logits_are_those_of_a_run_without_a_cache(tokenizer):
         logits, cache = annotator._step([token], cache)
     with torch.no_grad():
         assert torch.allclose(logits, model(torch.tensor([ids])).logits[0, -1].float(), atol=1e-4)
+
+
+@given(st.text(alphabet="ab. \n😀Z", max_size=120), st.integers(min_value=10, max_value=60))
+def test_pieces_hold_all_of_the_text_and_fit_into_the_room(tokenizer, text, room):
+    pieces = list(pieces_to_mark(text, tokenizer, room, longest=40))
+    parts = [text[slice(*piece)] for piece in pieces]
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(before[1] <= after[0] for before, after in pairwise(pieces))
+    assert all(len(part.strip()) < 2 or 3 * len(encode_source(part, tokenizer)) <= room for part in parts)
 
 
 def model_that_knows_the_words(tokenizer, tied):

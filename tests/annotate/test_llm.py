@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamlam.annotate.journal import Journal
-from lamlam.annotate.llm import CUT, LLMAnnotator, load_prompt, pieces_of
+from lamlam.annotate.llm import CUT, LLMAnnotator, load_prompt
+from lamlam.annotate.sentences import pieces_of
 from lamlam.errors import LamlamError
 from lamlam.text import Document, parse, render
 from lamlam.text.files import read_documents

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from lamlam.annotate.sentences import pieces_of
 from lamlam.model import LookupTokenizer
-from lamlam.text import Document
+from lamlam.text import Document, Span
+
+PIECE = 1_500
+"""Characters that are read and marked up at once, at most."""
 
 
 def encode_with_calls(document: Document, tokenizer: LookupTokenizer) -> tuple[list[int], list[tuple[int, int]]]:
@@ -23,3 +29,21 @@ def encode_with_calls(document: Document, tokenizer: LookupTokenizer) -> tuple[l
         position, space = call.at, " "
     ids += tokenizer.encode_text(space + document.text[position:], first=not space)
     return [*ids, tokenizer.eos_id], spans
+
+
+def encode_source(text: str, tokenizer: LookupTokenizer) -> list[int]:
+    """A text to be marked up, as the model reads it before it writes `encode_with_calls`."""
+    return [tokenizer.start_id, *tokenizer.encode_text(text), tokenizer.eos_id]
+
+
+def pieces_to_mark(text: str, tokenizer: LookupTokenizer, room: int, longest: int = PIECE) -> Iterator[Span]:
+    """The text in pieces of whole sentences, so short that each can be read and written again within `room` tokens.
+
+    A third of them is for the calls. Sentences of over `longest` characters are cut, and what has too many tokens.
+    """
+    for start, end in pieces_of(text, longest):
+        if longest > 1 and 3 * len(encode_source(text[start:end], tokenizer)) > room:
+            for first, last in pieces_to_mark(text[start:end], tokenizer, room, longest // 2):
+                yield start + first, start + last
+        else:
+            yield start, end

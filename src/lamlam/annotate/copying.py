@@ -1,10 +1,10 @@
 """A causal language model as an annotator that cannot change the text: it copies the source, or opens a call.
 
-At every place the model may write the next token of the source or `<|db_entity|>`, and within a call anything but what
-would break its form. So the text is the source by construction, whatever the model is. Where the next token begins with
-a space, a space of its own opens a call as well: marked-up text, which models learn from, has one before each call. A
-call costs one step more for every token of it; copying costs one step a token, too, since the model has to see what it
-copies.
+The model reads the text and then writes it again, so it knows the value when it opens a call. At every place it may
+write the next token of the source or `<|db_entity|>`, and within a call anything but what would break its form. So
+the text is the source by construction, whatever the model is. Where the next token begins with a space, a space of
+its own opens a call as well: marked-up text, which models learn from, has one before each call. A call costs one step
+more for every token of it; copying costs one step a token, too, since the model has to see what it copies.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from lamlam.annotate.call_tokens import encode_source, pieces_to_mark
 from lamlam.annotate.merge import with_calls
 from lamlam.model import LookupTokenizer, load_model
 from lamlam.text import Call, Document, Lookup, find_mention
@@ -51,20 +52,21 @@ class CopyingAnnotator:
 
     @torch.inference_mode()
     def _annotate(self, document: Document) -> Document:
-        source, starts = self._tokenizer.encode_with_places(document.text)
         calls: list[Call] = []
-        # As many tokens of the source as leave room for as many tokens of calls; the next stretch starts anew.
-        stretch = max(1, self._room // 2)
-        for first in range(0, len(source), stretch):
-            calls += self._in_stretch(document.text, source[first : first + stretch], starts[first : first + stretch])
+        for start, end in pieces_to_mark(document.text, self._tokenizer, self._room):
+            for call in self._in_piece(document.text[start:end]):
+                span = None if call.span is None else (call.span[0] + start, call.span[1] + start)
+                calls.append(Call(call.at + start, call.lookup, span))
         return with_calls(document, calls)
 
-    def _in_stretch(self, text: str, source: list[int], starts: list[int]) -> list[Call]:
+    def _in_piece(self, text: str) -> list[Call]:
         tokenizer = self._tokenizer
         entity_id, relation_id, return_id, end_id = tokenizer.lookup_ids
         calls: list[Call] = []
-        written = 1
-        logits, cache = self._step([tokenizer.start_id], None)
+        source, starts = tokenizer.encode_with_places(text)
+        prompt = [*encode_source(text, tokenizer), tokenizer.start_id]
+        written = len(prompt)
+        logits, cache = self._step(prompt, None)
         place, closed = 0, False  # closed: a call stands here already
         while place < len(source):
             room = self._room - written - (len(source) - place) - 3 * MOST_PART_TOKENS - 5

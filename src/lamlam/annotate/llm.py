@@ -21,7 +21,7 @@ import yaml
 from lamlam.annotate.endpoint import Answer, Endpoint, Spent
 from lamlam.annotate.guard import carry_over
 from lamlam.annotate.journal import Journal, key_of
-from lamlam.annotate.sentences import sentences_of
+from lamlam.annotate.sentences import pieces_of
 from lamlam.errors import LamlamError
 from lamlam.text import Call, Document, Span
 from lamlam.text.peer import parse_peer
@@ -93,7 +93,10 @@ class LLMAnnotator:
                     waiting.append(
                         (
                             document,
-                            [Piece(span, self._ask(document.text[slice(*span)])) for span in pieces_of(document.text)],
+                            [
+                                Piece(span, self._ask(document.text[slice(*span)]))
+                                for span in pieces_of(document.text, PIECE)
+                            ],
                         )
                     )
                 if not waiting:
@@ -153,30 +156,6 @@ class LLMAnnotator:
                 calls.append(Call(call.at + start, call.lookup, span))
         merged = sorted([*document.calls, *calls], key=lambda call: call.at)
         return Document(document.id, document.text, tuple(merged), document.meta)
-
-
-def pieces_of(text: str, longest: int = PIECE) -> list[Span]:
-    """The text in stretches of at most `longest` characters, each a run of whole sentences.
-
-    A sentence longer than that is cut at the last blank before, or in mid-word where it has none.
-    """
-    ends: list[int] = []
-    for start, end in sentences_of(text):
-        while end - start > longest:
-            blank = text.rfind(" ", start + 1, start + longest)
-            start = blank if blank > 0 else start + longest
-            ends.append(start)
-        ends.append(end)
-    found: list[Span] = []
-    begin, last = 0, 0
-    for end in ends:
-        if end - begin > longest and last > begin:
-            found.append((begin, last))
-            begin = last
-        last = end
-    if last > begin:
-        found.append((begin, last))
-    return found
 
 
 def load_prompt(path: Path | None = None) -> list[dict[str, str]]:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lamlam.annotate.call_tokens import encode_with_calls
+from lamlam.annotate.call_tokens import encode_source, encode_with_calls, pieces_to_mark
 from lamlam.atomic import write_beside
 from lamlam.errors import LamlamError
 from lamlam.model import LookupTokenizer, add_lookup_tokens, load_model
-from lamlam.text import Document
+from lamlam.text import Call, Document
 
 RANK, ALPHA, RATE, EPOCHS = 32, 16, 2e-4, 10
-MOST_TOKENS = 2048
+MOST_TOKENS = 4096
+NOT_LEARNT = -100
+"""The label that transformers leaves out of the loss."""
 
 
 def tune_lora(
@@ -37,8 +39,9 @@ def tune_lora(
 ) -> dict[str, Any]:
     """Tune an adapter for the checkpoint `base` on marked-up documents, and write it as the folder `out`.
 
-    One document a step, cut off at `MOST_TOKENS`; every token is learnt, those of values too, since an annotator writes
-    them. Returns the mean loss (nats a token) of each epoch.
+    The model reads a text and then writes it with calls; what it writes is learnt, values too. Long documents are cut
+    at ends of sentences into pieces; one piece a step, cut off at `MOST_TOKENS`. Returns the mean loss (nats a token)
+    of each epoch.
     """
     peft = _peft()
     torch.manual_seed(seed)
@@ -53,7 +56,8 @@ def tune_lora(
     tuned = peft.get_peft_model(model, config)
     weights = [weight for weight in tuned.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=rate)
-    encoded = [encode_with_calls(document, tokenizer)[0][:MOST_TOKENS] for document in documents if document.calls]
+    pieces = [piece for one in documents if one.calls for piece in in_pieces(one, tokenizer)]
+    encoded = [_encode(piece, tokenizer) for piece in pieces]
     if not encoded:
         raise LamlamError("no document has a call; there is nothing to tune an annotator on")
     order = random.Random(seed)
@@ -62,9 +66,9 @@ def tune_lora(
     for epoch in range(1, epochs + 1):
         order.shuffle(encoded)
         total = 0.0
-        for ids in encoded:
-            batch = torch.tensor([ids], device=model.device)
-            loss = tuned(batch, labels=batch).loss
+        for ids, labels in encoded:
+            batch, learnt = torch.tensor([ids, labels], device=model.device).unsqueeze(1)
+            loss = tuned(batch, labels=learnt).loss
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -74,7 +78,25 @@ def tune_lora(
     with write_beside(out) as folder:
         tuned.save_pretrained(str(folder), safe_serialization=True)
         tokenizer.save(folder)
-    return {"documents": len(encoded), "losses": losses, "base": str(base), "seed": seed}
+    return {"pieces": len(encoded), "losses": losses, "base": str(base), "seed": seed}
+
+
+def in_pieces(document: Document, tokenizer: LookupTokenizer) -> Iterator[Document]:
+    """The document cut as `CopyingAnnotator` cuts it, each piece with the calls that stand in it."""
+    for start, end in pieces_to_mark(document.text, tokenizer, MOST_TOKENS):
+        calls = [call for call in document.calls if start <= call.at < end]
+        moved = [
+            Call(call.at - start, call.lookup, call.span and (call.span[0] - start, call.span[1] - start))
+            for call in calls
+        ]
+        yield Document(document.id, document.text[start:end], tuple(moved))
+
+
+def _encode(piece: Document, tokenizer: LookupTokenizer) -> tuple[list[int], list[int]]:
+    """(ids, labels): the text, which is not learnt, and the same with its calls."""
+    source, marked = encode_source(piece.text, tokenizer), encode_with_calls(piece, tokenizer)[0]
+    ids, labels = source + marked, [NOT_LEARNT] * len(source) + marked
+    return ids[:MOST_TOKENS], labels[:MOST_TOKENS]
 
 
 def load_adapted(folder: Path) -> tuple[Any, LookupTokenizer]:

@@ -1,4 +1,5 @@
-"""Where sentences end: at full stops that are not an abbreviation's or an initial's, and at the ends of lines."""
+"""Where sentences end: at full stops that are not an abbreviation's or an initial's, and at the ends of lines; and long
+texts in pieces that end there."""
 
 from __future__ import annotations
 
@@ -23,6 +24,30 @@ def sentences_of(text: str) -> list[Span]:
         _add(found, text, start, end.end())
         start = end.end()
     _add(found, text, start, len(text))
+    return found
+
+
+def pieces_of(text: str, longest: int) -> list[Span]:
+    """The text in stretches of at most `longest` characters, each a run of whole sentences.
+
+    A sentence longer than that is cut at the last blank before, or in mid-word where it has none.
+    """
+    ends: list[int] = []
+    for start, end in sentences_of(text):
+        while end - start > longest:
+            blank = text.rfind(" ", start + 1, start + longest)
+            start = blank if blank > 0 else start + longest
+            ends.append(start)
+        ends.append(end)
+    found: list[Span] = []
+    begin, last = 0, 0
+    for end in ends:
+        if end - begin > longest and last > begin:
+            found.append((begin, last))
+            begin = last
+        last = end
+    if last > begin:
+        found.append((begin, last))
     return found
 
 
