@@ -17,22 +17,28 @@ import numpy as np
 
 LEAST_SEEN = 3
 """A feature of fewer verdicts is left out."""
-SHRINKAGE = 8.0
+SHRINKAGE = 16.0
 """What the squares of the weights count (L2), in verdicts."""
 FOLDS = 10
+AXES, STRETCHED = 64, 0.5
+"""Principal components of the tagger's states that are learnt from, and how far each spreads (standard deviation)."""
 
 
 class CallJudge(NamedTuple):
-    """The weights by feature, and how often examples use a word in the name of a relation."""
+    """The weights by feature, how often examples use a word in the name of a relation, and what each number of the
+    tagger's state at the value counts."""
 
     weights: Mapping[str, float]
     words: Mapping[str, int]
+    state: Sequence[float] = ()
 
-    def chance(self, features: Mapping[str, float]) -> float:
-        """The chance that a call with these features is a good one; 0 where it has none."""
+    def chance(self, features: Mapping[str, float], state: np.ndarray | None = None) -> float:
+        """The chance that a call with these features and this state [hidden] is a good one; 0 without features."""
         if not features:
             return 0.0
         odds = sum(value * self.weights.get(name, 0.0) for name, value in features.items())
+        if state is not None and len(self.state):
+            odds += float(state @ np.asarray(self.state))
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
     def write(self, path: Path) -> None:
@@ -46,15 +52,51 @@ class CallJudge(NamedTuple):
         return cls(
             {str(name): float(weight) for name, weight in found["weights"].items()},
             {str(word): int(count) for word, count in found["words"].items()},
+            [float(weight) for weight in found["state"]],
         )
 
 
 class Verdict(NamedTuple):
-    """What a reader found: the features of a call, whether it is a good one, and the document that it is about."""
+    """What a reader found: the features of a call, whether it is a good one, the document that it is about, and the
+    tagger's state [hidden] at its value."""
 
     features: Mapping[str, float]
     good: bool
     document: str
+    state: np.ndarray | None = None
+
+
+class Axes(NamedTuple):
+    """The directions [axes, hidden] in which the states of verdicts differ most, scaled, and their `middle` [hidden]."""
+
+    middle: np.ndarray
+    directions: np.ndarray
+
+
+def axes_of(states: np.ndarray) -> Axes:
+    """The principal components of states [verdicts, hidden]."""
+    middle = states.mean(0)
+    _, spread, directions = np.linalg.svd(states - middle, full_matrices=False)
+    count = min(AXES, int((spread > 1e-6 * spread.max(initial=1e-9)).sum()))
+    scale = STRETCHED * math.sqrt(len(states)) / spread[:count, None]
+    return Axes(middle, directions[:count] * scale)
+
+
+def along(axes: Axes, verdict: Verdict) -> Verdict:
+    """The verdict with its place on every axis among its features."""
+    if verdict.state is None:
+        return verdict
+    places = axes.directions @ (verdict.state - axes.middle)
+    return verdict._replace(features={**verdict.features, **{f"axis {i}": x for i, x in enumerate(places.tolist())}})
+
+
+def folded(weights: Mapping[str, float], axes: Axes) -> tuple[dict[str, float], list[float]]:
+    """Weights of `along`'s features as (weights of the other features, weights of the state itself)."""
+    by_axis = np.array([weights.get(f"axis {i}", 0.0) for i in range(len(axes.directions))])
+    state = by_axis @ axes.directions
+    others = {name: weight for name, weight in weights.items() if not name.startswith("axis ")}
+    others["always"] = others.get("always", 0.0) - float(state @ axes.middle)
+    return others, [round(weight, 6) for weight in state.tolist()]
 
 
 def fit_weights(verdicts: Sequence[Verdict]) -> dict[str, float]:

@@ -10,17 +10,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamlam.annotate.call_features import features_of
-from lamlam.annotate.clause_doubts import doubt
+from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.clause_guesses import LOOSE_GUESS
 from lamlam.annotate.coreference import Names
+from lamlam.annotate.evidence import evidence
 from lamlam.annotate.judge import CallJudge
 from lamlam.annotate.mentions import first_mention
 from lamlam.annotate.merge import with_calls
 from lamlam.annotate.parse import Stretch, load_parser, names_in, parse_all, places, says
+from lamlam.annotate.stated_facts import FACT
 from lamlam.annotate.subject import title_of
-from lamlam.annotate.tagger import SpanTagger, Window, candidates_in, gather, windows_of, without_overlaps
-from lamlam.annotate.tagger_training import chances_in
+from lamlam.annotate.tagger import (
+    Candidate,
+    SpanTagger,
+    Window,
+    candidate_at,
+    candidates_in,
+    gather,
+    state_at,
+    windows_of,
+    without_overlaps,
+)
+from lamlam.annotate.tagger_training import read_windows
 from lamlam.errors import LamlamError
 from lamlam.text import Call, Document, Lookup, Span
 
@@ -35,10 +46,14 @@ AT_ONCE = 64
 
 
 class _Read(NamedTuple):
+    """A document as parser and tagger read it: `chances` [words, 1 + LONGEST], `states` [tokens, hidden] by window."""
+
     document: Document
     stretches: list[Stretch]
     words: list[Span]
     windows: list[Window]
+    chances: np.ndarray
+    states: list[np.ndarray]
 
 
 class LocalAnnotator:
@@ -47,7 +62,7 @@ class LocalAnnotator:
     A document without a title stays as it is: nothing tells what "it" is. `least` is the chance that a value has to
     have; `relations` are the names that examples give to contexts (`train_local.relation_names`); in any other, the
     relation is made of the sentence's own words. With `careful`, a judge of calls and the chance of being a good one
-    that it has to give to each, it decides what is marked up.
+    that it has to give to each, it decides what is marked up; also of what another annotator proposes, `facts`.
     """
 
     def __init__(
@@ -57,12 +72,14 @@ class LocalAnnotator:
         least: float,
         relations: Mapping[str, str],
         careful: tuple[CallJudge, float] | None = None,
+        facts: Annotator | None = None,
     ) -> None:
         self._tagger = tagger
         self._tokenizer = tokenizer
         self._least = OF_LEAST * least
         self._relations = relations
         self._careful = careful
+        self._facts = facts
         self._parser = load_parser()
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[Document]:
@@ -72,32 +89,44 @@ class LocalAnnotator:
             yield from self._mark(some)
 
     def _mark(self, documents: Sequence[Document]) -> Iterator[Document]:
-        titled = [document for document in documents if title_of(document) is not None]
-        read = [
-            _Read(document, stretches, *windows_of(document, stretches, self._tokenizer))
-            for document, stretches in zip(titled, parse_all(self._parser, titled), strict=True)
-        ]
-        of_windows = iter(chances_in(self._tagger, [window for one in read for window in one.windows]))
-        done = iter(read)
+        read = self._read([document for document in documents if title_of(document) is not None])
         for document in documents:
             if title_of(document) is None:
                 yield document
             else:
-                one = next(done)
-                chances = gather(len(one.words), one.windows, [next(of_windows) for _ in one.windows])
-                yield with_calls(document, self._calls(one, chances))
+                one = next(read)
+                if self._facts is not None:
+                    one = one._replace(document=with_calls(document, self._stated(one, self._facts)))
+                yield with_calls(one.document, self._calls(one))
 
-    def _calls(self, read: _Read, chances: np.ndarray) -> Iterator[Call]:
+    def _read(self, documents: Sequence[Document]) -> Iterator[_Read]:
+        parsed = list(parse_all(self._parser, documents))
+        seen = [windows_of(*one, self._tokenizer) for one in zip(documents, parsed, strict=True)]
+        of_windows = iter(read_windows(self._tagger, [window for _, windows in seen for window in windows]))
+        for document, stretches, (words, windows) in zip(documents, parsed, seen, strict=True):
+            found = [next(of_windows) for _ in windows]
+            chances = gather(len(words), windows, [chances for chances, _ in found])
+            yield _Read(document, stretches, words, windows, chances, [states for _, states in found])
+
+    def _stated(self, read: _Read, facts: Annotator) -> Iterator[Call]:
+        """The calls that `facts` proposes and the judge takes for true."""
+        (proposed,) = facts.annotate([read.document])
+        for call in proposed.calls:
+            if call.span is not None and call not in read.document.calls:
+                at = candidate_at(read.chances, read.words, call.span)
+                if at is not None and self._gain(read, call.lookup, FACT, call.span, at) > 0:
+                    yield call
+
+    def _calls(self, read: _Read) -> Iterator[Call]:
         text = read.document.text
-        candidates = candidates_in(chances, min(self._least, *LEAST.values()) if self._careful is None else LOOSE)
+        candidates = candidates_in(read.chances, min(self._least, *LEAST.values()) if self._careful is None else LOOSE)
         spans = [(read.words[one.first][0], read.words[one.end - 1][1]) for one in candidates]
         lookups = self._lookups(read, spans)
         taken = [call.span for call in read.document.calls if call.span is not None]
-        names = names_in(read.document)
         gains = [-1.0] * len(spans)
-        for i, (lookup, span) in enumerate(zip(lookups, spans, strict=True)):
-            if lookup is not None and names is not None and _is_new(text, span, taken):
-                gains[i] = self._gain(read.stretches, names, *lookup, span, candidates[i].chance)
+        for i, (found, span) in enumerate(zip(lookups, spans, strict=True)):
+            if found is not None and _is_new(text, span, taken):
+                gains[i] = self._gain(read, *found, span, candidates[i])
         for i in without_overlaps(candidates, gains):
             found = lookups[i]
             if found is not None:
@@ -117,20 +146,16 @@ class LocalAnnotator:
             found.append((Lookup(said.entity, relation, value), said.rule))
         return found
 
-    def _gain(
-        self, stretches: Sequence[Stretch], names: Names, lookup: Lookup, rule: str, span: Span, chance: float
-    ) -> float:
+    def _gain(self, read: _Read, lookup: Lookup, rule: str, span: Span, at: Candidate) -> float:
         """By how much the call is likelier than it has to be."""
         if self._careful is None:
-            return chance - LEAST.get(rule, self._least)
-        if rule == LOOSE_GUESS:
-            return -1.0
+            return at.chance - LEAST.get(rule, self._least)
         judge, least = self._careful
-        (place,) = places(stretches, [span])
-        if place is None or doubt(*place, lookup, rule, names) is not None:
+        names, (place,) = names_in(read.document), places(read.stretches, [span])
+        if rule == LOOSE_GUESS or names is None or place is None:
             return -1.0
-        features = features_of(*place, lookup.entity, lookup.relation, rule, names, chance, judge.words)
-        return judge.chance(features) - least
+        features = evidence(place, lookup, rule, names, at.chance, judge.words)
+        return judge.chance(features, state_at(read.windows, read.states, at)) - least
 
 
 def _is_new(text: str, span: Span, taken: Iterable[Span]) -> bool:
@@ -139,8 +164,8 @@ def _is_new(text: str, span: Span, taken: Iterable[Span]) -> bool:
     return not any(span[0] < end and start < span[1] for start, end in taken) and (first is None or first[0] >= span[0])
 
 
-def load_annotator(folder: str | Path, careful: bool = False) -> LocalAnnotator:
-    """The annotator that `train_local` wrote, on a GPU where there is one.
+def load_annotator(folder: str | Path, careful: bool = False, facts: Annotator | None = None) -> LocalAnnotator:
+    """The annotator that `train_local` wrote, on a GPU where there is one; with `careful`, it judges `facts` too.
 
     Raises `LamlamError` where the folder does not hold one.
     """
@@ -163,4 +188,4 @@ def load_annotator(folder: str | Path, careful: bool = False) -> LocalAnnotator:
     if careful and judge is None:
         raise LamlamError(f"{folder}: no judge of calls in it, so --careful cannot be; train it with --readings")
     by = (judge, float(settings["careful"])) if careful and judge is not None else None
-    return LocalAnnotator(tagger.to(device).eval(), tokenizer, settings["least"], relations, by)
+    return LocalAnnotator(tagger.to(device).eval(), tokenizer, settings["least"], relations, by, facts)

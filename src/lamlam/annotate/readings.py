@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lamlam.annotate.call_features import NO_RULE, features_of
-from lamlam.annotate.clause_doubts import doubt
-from lamlam.annotate.judge import CallJudge, Verdict, cross_validated, fit_weights, ranked
+from lamlam.annotate.call_features import NO_RULE
+from lamlam.annotate.evidence import evidence
+from lamlam.annotate.judge import CallJudge, Verdict, along, axes_of, cross_validated, fit_weights, folded, ranked
 from lamlam.annotate.mentions import first_mention
 from lamlam.annotate.parse import Stretch, names_in, parse_all, places, says
-from lamlam.annotate.tagger import LONGEST, SpanTagger, gather, windows_of
-from lamlam.annotate.tagger_training import chances_in
+from lamlam.annotate.tagger import SpanTagger, candidate_at, gather, state_at, windows_of
+from lamlam.annotate.tagger_training import read_windows
 from lamlam.errors import LamlamError
 from lamlam.text import Document, Lookup, Span
 
@@ -74,12 +74,15 @@ def teach_judge(
     verdicts = list(_verdicts(readings, documents, tagger, tokenizer, parser, words))
     if len(verdicts) < FEWEST:
         raise LamlamError(f"{len(verdicts)} of {len(readings)} readings are about texts at hand; it takes {FEWEST}")
+    axes = axes_of(np.array([one.state for one in verdicts if one.state is not None]))
+    verdicts = [along(axes, one) for one in verdicts]
     chances, good = cross_validated(verdicts), [one.good for one in verdicts]
     least = least_for(chances, good, share)
     tell(
         f"{len(verdicts):,} readings, {sum(good) / len(good):.1%} good; good before bad in {ranked(chances, good):.1%}"
     )
-    return CallJudge(fit_weights(verdicts), words), least
+    weights, state = folded(fit_weights(verdicts), axes)
+    return CallJudge(weights, words, state), least
 
 
 def relation_words(examples: Iterable[Document]) -> dict[str, int]:
@@ -115,19 +118,21 @@ def _verdicts(
         if names is None:
             continue
         starts, windows = windows_of(text, stretches, tokenizer)
-        chances = gather(len(starts), windows, chances_in(tagger, windows))
+        read = read_windows(tagger, windows)
+        chances, states = gather(len(starts), windows, [one for one, _ in read]), [one for _, one in read]
         for reading in of_document[text.id]:
             span = _span_of(reading, text)
-            if span is not None:
-                rule = reading.rule or _rule_of(reading, text, stretches, span)
-                (place,) = places(stretches, [span])
-                # What nobody would ask the judge about teaches it nothing.
-                if place is None or doubt(*place, reading.lookup, rule, names) is not None:
-                    continue
-                chance = _chance_at(chances, starts, span)
-                features = features_of(*place, *reading.lookup[:2], rule, names, chance, words)
-                if features:
-                    yield Verdict(features, reading.good, text.id)
+            if span is None:
+                continue
+            rule = reading.rule or _rule_of(reading, text, stretches, span)
+            (place,) = places(stretches, [span])
+            at = candidate_at(chances, starts, span)
+            if place is None or at is None:
+                continue
+            features = evidence(place, reading.lookup, rule, names, at.chance, words)
+            if features:  # what nobody would ask the judge about teaches it nothing
+                state = state_at(windows, states, at)
+                yield Verdict(features, reading.good, text.id, state)
 
 
 def _span_of(reading: Reading, text: Document) -> Span | None:
@@ -141,9 +146,3 @@ def _rule_of(reading: Reading, text: Document, stretches: Sequence[Stretch], spa
     (said,) = says(text, stretches, [span])
     same = said is not None and (said.entity, said.relation) == reading.lookup[:2]
     return said.rule if said is not None and same else NO_RULE
-
-
-def _chance_at(chances: np.ndarray, words: Sequence[Span], span: Span) -> float:
-    """The tagger's chance that the value at `span` is one; an even one for what is too long for it."""
-    inside = [i for i, (start, end) in enumerate(words) if start < span[1] and end > span[0]]
-    return float(chances[inside[0], len(inside)]) if 0 < len(inside) <= LONGEST else 0.5

@@ -214,6 +214,25 @@ def candidates_in(chances: np.ndarray, least: float) -> list[Candidate]:
     return found
 
 
+def candidate_at(chances: np.ndarray, words: Sequence[Span], span: Span) -> Candidate | None:
+    """The words at `span` (characters), with their chance, an even one where they are too many; None for no words."""
+    inside = [i for i, (start, end) in enumerate(words) if start < span[1] and end > span[0]]
+    if not inside:
+        return None
+    chance = float(chances[inside[0], len(inside)]) if len(inside) <= LONGEST else 0.5
+    return Candidate(inside[0], inside[-1] + 1, chance)
+
+
+def state_at(windows: Sequence[Window], states: Sequence[np.ndarray], at: Candidate) -> np.ndarray | None:
+    """The mean state [hidden] of the tokens of a stretch; None where no window holds them all."""
+    for window, of_tokens in zip(windows, states, strict=True):
+        if window.first <= at.first < at.end <= window.first + len(window.firsts):
+            inside = (window.word_of > at.first - window.first) & (window.word_of <= at.end - window.first)
+            mean: np.ndarray = of_tokens[inside].mean(0)
+            return mean
+    return None
+
+
 def without_overlaps(candidates: Sequence[Candidate], gains: Sequence[float]) -> list[int]:
     """Which candidates to take so that none overlap and their gains sum to the most, in the order of the text.
 

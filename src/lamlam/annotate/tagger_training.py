@@ -120,17 +120,25 @@ def fit(
 
 def chances_in(tagger: SpanTagger, windows: Sequence[Window], style: int = 0, tokens: int = TOKENS) -> list[np.ndarray]:
     """The chances at the words of each window, float32 [words, 1 + LONGEST]."""
+    return [chances for chances, _ in read_windows(tagger, windows, style, tokens)]
+
+
+def read_windows(
+    tagger: SpanTagger, windows: Sequence[Window], style: int = 0, tokens: int = TOKENS
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each window the chances at its words, float32 [words, 1 + LONGEST], and the states of its tokens, float32
+    [tokens, hidden]."""
     device = next(tagger.parameters()).device
-    found: list[np.ndarray] = [np.zeros(0)] * len(windows)
+    found = [(np.zeros(0), np.zeros(0))] * len(windows)
     tagger.eval()
     with torch.inference_mode():
         for batch in batches_of([len(window.ids) for window in windows], tokens):
             some = [windows[i] for i in batch]
             with autocast(device):
-                scores = tagger(collate(some, style).to(device))
-            chances = scores.float().softmax(-1).cpu().numpy()
-            for i, row in zip(batch, chances, strict=True):
-                found[i] = row[: len(windows[i].firsts)]
+                scores, states = tagger.scores_and_states(collate(some, style).to(device))
+            chances, seen = scores.float().softmax(-1).cpu().numpy(), states.float().cpu().numpy()
+            for i, of_words, of_tokens in zip(batch, chances, seen, strict=True):
+                found[i] = of_words[: len(windows[i].firsts)], of_tokens[: len(windows[i].ids)]
     return found
 
 

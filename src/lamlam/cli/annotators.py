@@ -74,9 +74,13 @@ def _one(name: str, settings: Settings, out: Path, chain: Chain, stack: ExitStac
                 from lamlam.annotate.copying import CopyingAnnotator
 
                 return CopyingAnnotator.load(settings.model)
+            from lamlam.annotate.align import Aligner
             from lamlam.annotate.local import load_annotator
 
-            return load_annotator(settings.model, settings.careful)
+            # What a table says is judged as well, by whoever reads the text.
+            judged = settings.careful and chain.annotators and isinstance(chain.annotators[-1], Aligner)
+            facts = chain.annotators.pop() if judged else None
+            return load_annotator(settings.model, settings.careful, facts)
         case _:
             if settings.endpoint is None or settings.llm is None:
                 raise LamlamError("--with llm needs --endpoint URL and --llm NAME, the model's name there")

@@ -1,0 +1,83 @@
+"""Whether a text states a table's fact where it says its value, or says the value for another reason.
+
+"Winning manufacturer: Chevrolet" is true of a driver whose text says "Chevrolet" for a dealership. Where calls had better
+be true, what shows a plain sign of this is left out (`fact_doubt`), and the judge is asked about the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lamlam.annotate.kinds import kind_of
+from lamlam.annotate.said import Said
+from lamlam.kb.names import normalise
+from lamlam.text import Lookup, Span
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+FACT = "fact"
+"""The rule of calls that a table of facts made."""
+NEAR, STEM = 8, 5
+"""Words on either side of a value where a fact's relation is looked for, and the letters by which words are compared."""
+
+OF_A_ROW = "the relation means nothing without its row"
+NAMED_ONLY = "the value is part of a name, or of another value"
+TRANSLATED = "the value only says whose word follows"
+
+_OF_A_ROW = frozenset(
+    {
+        *("team", "teams", "team 1", "team 2", "team represented", "home team", "away team", "opponent", "against"),
+        *("opponent in the final", "winner", "winners", "winner s", "champion", "champions", "recipients", "victory"),
+        *("player", "players", "quarterback", "constructor", "manufacturer", "winning manufacturer", "winning party"),
+        *("winning club", "new club", "from club", "to club", "previous team", "traded to", "conf", "conference"),
+        *("artist", "artists", "artist s", "original artist", "artist s nationality", "performer or agent", "song"),
+        *("song title", "film title used in nomination", "submitting country", "name of award", "name of trophy"),
+        *("state", "state territory", "county", "market", "location served", "area served", "bordering entity"),
+        *("home city", "place", "line", "mark", "home", "hero", "horse", "appointed", "affiliate", "program", "race"),
+        *("opened", "built", "first built", "released", "launched", "completion", "recording or collection", "band"),
+        *("passing yards", "sales in millions", "1st week sales", "prom", "dia", "iso", "decade", "venue host"),
+        *("after a work by", "named after", "based on", "traditional name", "princess", "character", "agency"),
+        *("major city s", "electoral district", "keys constituency", "ranger district", "institution", "original nfl team"),
+    }
+)
+"""Relations of tables, normalised, that readers found true of the row and not of the text (half of them or more)."""
+
+
+def fact_doubt(doc: Doc, span: Span, lookup: Lookup) -> str | None:
+    """Why the text may not state the fact at `span` (characters of `doc`); None where it may well."""
+    if normalise(lookup.relation) in _OF_A_ROW or re.search(r"\( [A-Z]", lookup.relation):  # "Location ( Quebec )"
+        return OF_A_ROW
+    before, behind = doc.text[max(0, span[0] - 30) : span[0]], doc.text[span[1] : span[1] + 2]
+    if behind.startswith(":"):
+        return TRANSLATED  # "(French: Baisers volés)"
+    if re.search(r"(?:University of|[A-Z]\w+ de|[A-Z]\w+ (?:Court|District) of|\d[-–/]|[A-Z]\w*[-–]|\w\.\w+) ?$", before):
+        return NAMED_ONLY  # "University of North Carolina", "4,181-4,285", "Liberal-Conservative"
+    if re.match(r"[-–][A-Z\d]", behind):
+        return NAMED_ONLY
+    return None
+
+
+def features_of_fact(doc: Doc, span: Span, lookup: Lookup, said: Said | None) -> dict[str, float]:
+    """What the judge is told of a fact beside what it is told of every call (`call_features`).
+
+    `said` is what the grammar says about the value.
+    """
+    tokens = doc.char_span(*span, alignment_mode="expand")
+    if tokens is None or not len(tokens):
+        return {}
+    words = [word for word in normalise(lookup.relation).split() if len(word) > 2]
+    near = {normalise(token.text)[:STEM] for token in doc[max(0, tokens.start - NEAR) : tokens.end + NEAR]}
+    asked = {word[:STEM] for word in words}
+    found = [f"fact: {word}" for word in words]
+    found += [f"fact: {' '.join(words)}", f"fact: {kind_of(tokens).value}"]
+    found.append("fact: its words stand near" if asked & near else "fact: its words stand elsewhere")
+    if lookup.relation.islower():
+        found.append("fact: of Wikidata")
+    if said is None:
+        return dict.fromkeys([*found, "fact: the grammar says nothing"], 1.0)
+    same = asked & {normalise(word)[:STEM] for word in said.relation.split()}
+    found.append("fact: the grammar says the same" if same else "fact: the grammar says something else")
+    found += [f"fact: said by {said.rule}", f"fact: said of {'it' if said.entity == lookup.entity else 'another'}"]
+    return dict.fromkeys(found, 1.0)
