@@ -35,6 +35,18 @@ CALLS = [
     ("Ada Lee", "Ada Lee was a cook. Her father was a baker.", "baker", "Father", "is", VAGUE),
     ("Ada Lee", "Ada Lee declined to work for Zenith.", "Zenith", "Work For", "preposition", ANOTHER),
     ("List of ships", "The list names ships built by Zenith.", "Zenith", "Built By", "preposition", ANOTHER),
+    ("Ada Lee", "Ada Lee, Duke of Fife, KG, was a peer.", "KG", "Duke Of", "what of", CUT),
+    ("Ada Lee", "Ada Lee won seven times.", "seven times", "Won", "nearest verb", VAGUE),
+    ("Ada Lee", "Ada Lee coined the term desktop publishing.", "term desktop publishing", "Coined", "object", VAGUE),
+    ("Ada Lee", "Ada Lee won medals in the 100 m backstroke event.", "m backstroke event", "Won Medals In",
+     "preposition", CUT),
+    ("Ada Lee", "Ada Lee played a role in Brazil's victory.", "Brazil", "Played Role In", "nearest verb", CUT),
+    ("Acme", "Acme is a blues record label.", "blues", "Type", "what", CUT),
+    ("Acme", "Acme has been set for re-release on 4 May 1990.", "4 May 1990", "Date Set for Re", "when", GARBLED),
+    ("Acme", "Acme was scheduled for release in Rome.", "Rome", "Scheduled In", "nearest verb", LITTLE),
+    ("Ada Lee", "Ada Lee was the lead singer from 1959 to 1963.", "1959", "Lead Singer From", "what of", GARBLED),
+    ("Acme", "There were six classes in wrestling.", "six", "Number of Classes", "sentence", GARBLED),
+    ("Acme", "Acme is a Ukrainian Catholic cathedral.", "Ukrainian Catholic", "Country", "described", VAGUE),
     ("Ada Lee", "Ada Lee moved to Paris in 1901.", "Paris", "Moved To", "preposition", None),
 ]  # fmt: skip
 

@@ -46,6 +46,10 @@ _NO_TYPES = frozenset(
 )
 _ABOUT_WORDS = frozenset({"pronunciation", "term", "word", "name", "language", "spelling"})
 _SPANS_OF_TIME = frozenset({"season", "time", "year", "month", "week", "day", "occasion"})
+_COUNTED = frozenset({"times", "matches", "occasions", "games"})
+_HALVES = frozenset({"re", "co", "non", "ex", "pre", "self", "semi"})
+"""Halves of words with a hyphen."""
+_NOT_YET = frozenset({"scheduled", "planned", "expected", "intended"})
 _STRETCHING = frozenset({"in", "on", "under", "at", "with", "during", "by", "including", "like", "as"})
 _ARMED = re.compile(
     r"army|navy|force|corps|guard|marine|regiment|militia|infantry|military|war\b|battalion", re.IGNORECASE
@@ -104,6 +108,13 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
         return CUT  # of "A, B and C counties"
     if rule == "described" and (root.head.lemma_ in _ABOUT_WORDS or root.head.i < root.i):
         return ANOTHER  # "Italian pronunciation", "Pontedera 1912"
+    if before is not None and before.text == "," and rule == "what of":
+        return CUT  # "Duke of Fife, KG": what follows a comma is not what it is of
+    counts = first.like_num and len(tokens) == 2 and last.lower_ in _COUNTED
+    if counts or (first.lower_ in _ABOUT_WORDS and len(tokens) > 1):
+        return VAGUE  # "won seven times", "coined the term desktop publishing"
+    if first.lower_ in ("m", "km", "kg", "ft") or re.search(r"[a-z] \d{4}[-–]\d", text):
+        return CUT  # "100 m backstroke", "three seasons 2009-11"
     if text in ("one", "BC", "AD", "BCE", "CE") or re.match(r"(?:start|end|beginning|top|bottom) of ", text):
         return VAGUE
     if (text.islower() and first.lower_ in _PASSING) or "(/" in text or re.match(r"[a-z]+\.\d", text):
@@ -125,6 +136,10 @@ def _of_end(doc: Doc, tokens: Tokens, rule: str) -> str | None:
         return CUT  # "NASA Astronaut Group 6"
     if rest.startswith(("of the same name", "state of", "states of")):
         return CUT
+    if after.tag_ == "POS" and rule != "described":  # "a role in Brazil's victories"
+        return CUT
+    if rule == "what" and after.pos_ in ("NOUN", "PROPN", "ADJ", "NUM") and after.is_alpha:
+        return CUT  # "a blues independent record label"
     nothing = len(tokens) == 1 or (after.lower_ == "of" and last.lemma_.lower() in _TELL_NOTHING)
     if rule == "what" and nothing and after.lower_ in ("of", "to", "on", "for"):
         return VAGUE  # "an operator of …", "an ancient branch of …"
@@ -135,6 +150,14 @@ def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
     words, kind = relation.lower().split(), kind_of(tokens)
     if _ODD.search(relation) or words in (["located", "of"], ["located", "to"]):
         return GARBLED
+    if words[-1] in _HALVES or ("states" in words and "united" not in words):
+        return GARBLED  # "Set for Re", of a release; "Nominee for States Senate"
+    if words[0] in _NOT_YET or "finisher" in words:
+        return LITTLE
+    if kind.is_time and words[-1] == "from":  # "lead singer from 1959 to 1963"
+        return GARBLED
+    if kind is Kind.NUMBER and rule == "sentence" and words[0] != "population":
+        return GARBLED  # of whom there are so many is a guess
     if words[0] in ("date", "year", "start", "end") and not any(char.isdigit() for char in tokens.text):
         return VAGUE
     if kind is Kind.YEAR and words[-1] == "at":
@@ -167,7 +190,9 @@ def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
         return LITTLE
     if words[0] in _RELATIVES and rule in ("is", "what of") and kind is not Kind.PERSON:
         return VAGUE
-    if words[:1] in (["country"], ["nationality"]) and tokens.text in _NO_COUNTRIES:
+    if words[:1] in (["country"], ["nationality"]) and _NO_COUNTRIES & {tokens.text, *(token.text for token in tokens)}:
+        return VAGUE
+    if words == ["country"] and tokens[-1].text in ("Christians", "Muslims", "Orthodox"):
         return VAGUE
     return None
 
@@ -177,6 +202,8 @@ def _of_clause(doc: Doc, tokens: Tokens, lookup: Lookup, rule: str, names: Names
     if entity.startswith("List of ") or (entity == names.subject and not _named_at_first(doc.text, entity)):
         return ANOTHER
     if entity != names.subject:
+        if relation == "Place of Origin":  # "in Tampa, Florida, across from the arena"
+            return ANOTHER
         short = " " not in entity and names.subject.startswith(f"{entity} ") and not names.person
         if short or "," in entity or " are " in entity or " is " in entity:
             return ANOTHER

@@ -39,7 +39,14 @@ _OF_A_ROW = frozenset(
         *("opened", "built", "first built", "released", "launched", "completion", "recording or collection", "band"),
         *("passing yards", "sales in millions", "1st week sales", "prom", "dia", "iso", "decade", "venue host"),
         *("after a work by", "named after", "based on", "traditional name", "princess", "character", "agency"),
-        *("major city s", "electoral district", "keys constituency", "ranger district", "institution", "original nfl team"),
+        *(
+            "major city s",
+            "electoral district",
+            "keys constituency",
+            "ranger district",
+            "institution",
+            "original nfl team",
+        ),
     }
 )
 """Relations of tables, normalised, that readers found true of the row and not of the text (half of them or more)."""
@@ -52,7 +59,9 @@ def fact_doubt(doc: Doc, span: Span, lookup: Lookup) -> str | None:
     before, behind = doc.text[max(0, span[0] - 30) : span[0]], doc.text[span[1] : span[1] + 2]
     if behind.startswith(":"):
         return TRANSLATED  # "(French: Baisers volés)"
-    if re.search(r"(?:University of|[A-Z]\w+ de|[A-Z]\w+ (?:Court|District) of|\d[-–/]|[A-Z]\w*[-–]|\w\.\w+) ?$", before):
+    if re.search(
+        r"(?:University of|[A-Z]\w+ de|[A-Z]\w+ (?:Court|District) of|\d[-–/]|[A-Z]\w*[-–]|\w\.\w+) ?$", before
+    ):
         return NAMED_ONLY  # "University of North Carolina", "4,181-4,285", "Liberal-Conservative"
     if re.match(r"[-–][A-Z\d]", behind):
         return NAMED_ONLY
