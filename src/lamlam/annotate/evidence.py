@@ -1,4 +1,4 @@
-"""What the judge is told of a call: nothing where it is doubted, else its features (`call_features`, `stated_facts`)."""
+"""What the judge is told of a call: its features (`call_features`, `stated_facts`); nothing where it is doubted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A judge of calls: how likely one is a true statement of its text, with a sensible question and a whole value.
 
-A logistic regression over what can be told of the call (`call_features`). It is taught by readers' verdicts: a thousand
-calls that were read one by one in their texts. Its weights are a table of named numbers, which can be read.
+A logistic regression over what can be told of the call (`evidence`) and the tagger's state at its value. It is taught
+by readers' verdicts: calls that were read one by one in their texts. Its weights are a table of named numbers, which
+can be read, but for those of the state.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Verdict(NamedTuple):
 
 
 class Axes(NamedTuple):
-    """The directions [axes, hidden] in which the states of verdicts differ most, scaled, and their `middle` [hidden]."""
+    """The directions [axes, hidden] in which states differ most, scaled, and the states' `middle` [hidden]."""
 
     middle: np.ndarray
     directions: np.ndarray

@@ -12,7 +12,6 @@ import numpy as np
 
 from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.clause_guesses import LOOSE_GUESS
-from lamlam.annotate.coreference import Names
 from lamlam.annotate.evidence import evidence
 from lamlam.annotate.judge import CallJudge
 from lamlam.annotate.mentions import first_mention

@@ -1,7 +1,7 @@
 """Whether a text states a table's fact where it says its value, or says the value for another reason.
 
-"Winning manufacturer: Chevrolet" is true of a driver whose text says "Chevrolet" for a dealership. Where calls had better
-be true, what shows a plain sign of this is left out (`fact_doubt`), and the judge is asked about the rest.
+"Winning manufacturer: Chevrolet" is true of a driver whose text says "Chevrolet" for a dealership. Where calls had
+better be true, what shows a plain sign of this is left out (`fact_doubt`), and the judge is asked about the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FACT = "fact"
 """The rule of calls that a table of facts made."""
 NEAR, STEM = 8, 5
-"""Words on either side of a value where a fact's relation is looked for, and the letters by which words are compared."""
+"""Words on either side of a value where a fact's relation is looked for, and the letters by which two are the same."""
 
 OF_A_ROW = "the relation means nothing without its row"
 NAMED_ONLY = "the value is part of a name, or of another value"
@@ -46,10 +46,20 @@ _OF_A_ROW = frozenset(
             "ranger district",
             "institution",
             "original nfl team",
+            "union territory",
+            "standard dialect",
+            "unmarried partner",
+            "broadcaster",
         ),
     }
 )
-"""Relations of tables, normalised, that readers found true of the row and not of the text (half of them or more)."""
+"""Relations of tables, normalised, that readers found true of a row rather than of the text, and others of their sort."""
+
+
+_NAME_BEFORE = re.compile(
+    r"(?:(?:University|[A-Z]\w+ (?:Court|District)) of|Party of the|[A-Z]\w+ de|\d[-–/]|[A-Z]\w*[-–]) ?$"
+)
+"""Before "North Carolina", "Soviet Union", "Gijón"; before "4,285" in "4,181-4,285", "Conservative" in "Liberal-…"."""
 
 
 def fact_doubt(doc: Doc, span: Span, lookup: Lookup) -> str | None:

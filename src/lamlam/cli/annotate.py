@@ -64,7 +64,9 @@ def annotate(
     careful: Annotated[
         bool,
         typer.Option(
-            "--careful", help="For model: what a judge of calls takes for true, usual or not.", show_default=False
+            "--careful",
+            help="For model: what a judge of calls takes for true, usual or not; of align's too, if named before it.",
+            show_default=False,
         ),
     ] = False,
     endpoint: Annotated[
