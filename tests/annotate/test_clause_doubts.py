@@ -47,6 +47,11 @@ CALLS = [
     ("Ada Lee", "Ada Lee was the lead singer from 1959 to 1963.", "1959", "Lead Singer From", "what of", GARBLED),
     ("Acme", "There were six classes in wrestling.", "six", "Number of Classes", "sentence", GARBLED),
     ("Acme", "Acme is a Ukrainian Catholic cathedral.", "Ukrainian Catholic", "Country", "described", VAGUE),
+    ("Acme", "Acme is an album by Zenith & the Blowfish.", "Blowfish", "Album By", "what of", CUT),
+    ("Acme", "Acme lies in the northern portion of Troy.", "northern portion", "Lies In", "preposition", VAGUE),
+    ("Ada Lee", "Ada Lee won a May 2015 by-election.", "May 2015 by-election", "Date Won", "when", CUT),
+    ("Ada Lee", "Ada Lee was a singer. She released a song in 1997.", "1997", "Year Released", "when", LITTLE),
+    ("Acme", "Acme sells 38% of the comics.", "comics", "Sells % Of", "object of", GARBLED),
     ("Ada Lee", "Ada Lee moved to Paris in 1901.", "Paris", "Moved To", "preposition", None),
 ]  # fmt: skip
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lamlam.annotate.parse import load_parser, names_in, parse_all, places
-from lamlam.annotate.stated_facts import FACT, NAMED_ONLY, OF_A_ROW, TRANSLATED, fact_doubt, features_of_fact
+from lamlam.annotate.stated_facts import FACT, NAMED_ONLY, TRANSLATED, UNSURE, fact_doubt, features_of_fact
 from lamlam.text import Document, Lookup
 
 pytest.importorskip("spacy", reason="spaCy is not installed (lamlam[annotator])")
@@ -24,8 +24,8 @@ def place_of(parser, title, text, value):
 
 
 FACTS = [
-    ("Ada Lee", "Ada Lee drove for a Zenith dealership.", "Zenith", "Winning manufacturer", OF_A_ROW),
-    ("Acme", "Acme is a village in Troy.", "Troy", "Location ( Quebec )", OF_A_ROW),
+    ("Ada Lee", "Ada Lee drove for a Zenith dealership.", "Zenith", "Winning manufacturer", UNSURE),
+    ("Acme", "Acme is a village in Troy.", "Troy", "Location ( Quebec )", UNSURE),
     ("Kisses", "Kisses (French: Baisers) is a film.", "French", "Language", TRANSLATED),
     ("Ada Lee", "Ada Lee played for the University of North Carolina.", "North Carolina", "College", NAMED_ONLY),
     ("Ada Lee", "Ada Lee was elected as the Liberal-Conservative candidate.", "Conservative", "Party", NAMED_ONLY),

@@ -46,6 +46,7 @@ _NO_TYPES = frozenset(
 )
 _ABOUT_WORDS = frozenset({"pronunciation", "term", "word", "name", "language", "spelling"})
 _SPANS_OF_TIME = frozenset({"season", "time", "year", "month", "week", "day", "occasion"})
+_PARTS = frozenset({"portion", "part", "side", "half", "end", "corner", "tier"})
 _COUNTED = frozenset({"times", "matches", "occasions", "games"})
 _HALVES = frozenset({"re", "co", "non", "ex", "pre", "self", "semi"})
 """Halves of words with a hyphen."""
@@ -55,7 +56,7 @@ _ARMED = re.compile(
     r"army|navy|force|corps|guard|marine|regiment|militia|infantry|military|war\b|battalion", re.IGNORECASE
 )
 _ODD = re.compile(
-    r"(?:^| )(?:-|the|a|an|and|or|'s|\w+-)(?: |$)| - |\b(?:km|mi|kg|cm|ft|mm)\b|\bnumber(?! of)|including$|^\W",
+    r"%|(?:^| )(?:-|the|a|an|and|or|'s|\w+-)(?: |$)| - |\b(?:km|mi|kg|cm|ft|mm)\b|\bnumber(?! of)|including$|^\W",
     re.IGNORECASE,
 )
 """Articles and halves of words in a relation come from a parse gone wrong."""
@@ -110,6 +111,10 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
         return ANOTHER  # "Italian pronunciation", "Pontedera 1912"
     if before is not None and before.text == "," and rule == "what of":
         return CUT  # "Duke of Fife, KG": what follows a comma is not what it is of
+    if before is not None and "&" in doc[max(0, tokens.start - 2) : tokens.start].text:
+        return CUT  # "Hootie & the Blowfish"
+    if text.islower() and last.lemma_ in _PARTS:
+        return VAGUE  # "in the northern portion of"
     counts = first.like_num and len(tokens) == 2 and last.lower_ in _COUNTED
     if counts or (first.lower_ in _ABOUT_WORDS and len(tokens) > 1):
         return VAGUE  # "won seven times", "coined the term desktop publishing"
@@ -148,7 +153,7 @@ def _of_end(doc: Doc, tokens: Tokens, rule: str) -> str | None:
 
 def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
     words, kind = relation.lower().split(), kind_of(tokens)
-    if _ODD.search(relation) or words in (["located", "of"], ["located", "to"]):
+    if _ODD.search(relation) or words in (["located", "of"], ["located", "to"], ["lies", "of"]):
         return GARBLED
     if words[-1] in _HALVES or ("states" in words and "united" not in words):
         return GARBLED  # "Set for Re", of a release; "Nominee for States Senate"
@@ -160,6 +165,11 @@ def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
         return GARBLED  # of whom there are so many is a guess
     if words[0] in ("date", "year", "start", "end") and not any(char.isdigit() for char in tokens.text):
         return VAGUE
+    said = any(one.pos_ == "NOUN" and one.text.islower() and one.lemma_ not in ("century", "decade") for one in tokens)
+    if words[0] in ("date", "year", "start", "end") and said:
+        return CUT  # "May 2015 by-election"
+    if words in (["plays"], ["thanked"], ["year", "finished"], ["date", "finished"]):
+        return LITTLE
     if kind is Kind.YEAR and words[-1] == "at":
         return CUT  # "at the 1908, the 1912 and the 1920 Summer Olympics"
     if words == ["military", "service"] and not _ARMED.search(tokens.text):
@@ -199,6 +209,8 @@ def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
 
 def _of_clause(doc: Doc, tokens: Tokens, lookup: Lookup, rule: str, names: Names) -> str | None:
     entity, relation = lookup.entity, lookup.relation
+    if names.person and entity == names.subject and relation in ("Year Released", "Date Released"):
+        return LITTLE
     if entity.startswith("List of ") or (entity == names.subject and not _named_at_first(doc.text, entity)):
         return ANOTHER
     if entity != names.subject:

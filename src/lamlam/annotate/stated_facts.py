@@ -22,38 +22,43 @@ FACT = "fact"
 NEAR, STEM = 8, 5
 """Words on either side of a value where a fact's relation is looked for, and the letters by which two are the same."""
 
-OF_A_ROW = "the relation means nothing without its row"
+UNSURE = "the relation may be true of its row only"
 NAMED_ONLY = "the value is part of a name, or of another value"
 TRANSLATED = "the value only says whose word follows"
 
-_OF_A_ROW = frozenset(
+_TELLING = frozenset(
     {
-        *("team", "teams", "team 1", "team 2", "team represented", "home team", "away team", "opponent", "against"),
-        *("opponent in the final", "winner", "winners", "winner s", "champion", "champions", "recipients", "victory"),
-        *("player", "players", "quarterback", "constructor", "manufacturer", "winning manufacturer", "winning party"),
-        *("winning club", "new club", "from club", "to club", "previous team", "traded to", "conf", "conference"),
-        *("artist", "artists", "artist s", "original artist", "artist s nationality", "performer or agent", "song"),
-        *("song title", "film title used in nomination", "submitting country", "name of award", "name of trophy"),
-        *("state", "state territory", "county", "market", "location served", "area served", "bordering entity"),
-        *("home city", "place", "line", "mark", "home", "hero", "horse", "appointed", "affiliate", "program", "race"),
-        *("opened", "built", "first built", "released", "launched", "completion", "recording or collection", "band"),
-        *("passing yards", "sales in millions", "1st week sales", "prom", "dia", "iso", "decade", "venue host"),
-        *("after a work by", "named after", "based on", "traditional name", "princess", "character", "agency"),
+        *("director", "directed by", "director s", "author", "author s", "writer", "composer", "lyrics by"),
+        *("librettist", "screenwriter", "creator", "producer", "producer s", "cast member", "starring"),
+        *("publisher", "developer", "platform", "platform s", "album", "label", "record label"),
+        *("other labels", "performer", "language", "language s", "original title", "russian title"),
+        *("french title", "capital", "shares border with", "country", "nation", "continent", "location"),
+        *("province", "region", "district", "municipality", "prefecture", "autonomous community"),
+        *("mountain range", "range", "located in the administrative territorial entity", "headquarters"),
+        *("headquarters location", "stadium", "arena", "venue", "ballpark", "league", "sport"),
+        *("home team s", "owner", "owned by", "operator", "format", "branding", "iata", "icao", "tc lid"),
+        *("reporting marks", "capacity", "architect", "spouse", "child", "mother", "father", "educated at"),
+        *("college", "member of sports team", "member of", "position played on team speciality"),
+        *("place of birth", "occupation", "party", "nickname", "notable works", "characters"),
+        *("present in work", "original network", "place served by transport hub", "founded by"),
+        *("year founded", "scientific name", "highest point", "runner up", "part of", "allegiance"),
+        *("ambassador to", "unit", "manager", "ceo", "sports discipline competed in", "participating team"),
+        *("participant", "has subsidiary", "location of formation", "nationality", "city", "city town"),
         *(
-            "major city s",
-            "electoral district",
-            "keys constituency",
-            "ranger district",
-            "institution",
-            "original nfl team",
-            "union territory",
-            "standard dialect",
-            "unmarried partner",
-            "broadcaster",
+            "city or town",
+            "lga",
+            "branch",
+            "elevation",
+            "elevation m",
+            "form of creative work",
+            "host",
+            "book",
+            "television series",
         ),
     }
 )
-"""Relations of tables, normalised, that readers found true of a row rather than of the text, and others of their sort."""
+"""Relations, normalised, of which a text about the entity that says the value most often tells. They were chosen with
+290 facts at hand that had been read: of 177 with these, 161 are true; of the others, half."""
 
 
 _NAME_BEFORE = re.compile(
@@ -64,8 +69,8 @@ _NAME_BEFORE = re.compile(
 
 def fact_doubt(doc: Doc, span: Span, lookup: Lookup) -> str | None:
     """Why the text may not state the fact at `span` (characters of `doc`); None where it may well."""
-    if normalise(lookup.relation) in _OF_A_ROW or re.search(r"\( [A-Z]", lookup.relation):  # "Location ( Quebec )"
-        return OF_A_ROW
+    if normalise(lookup.relation) not in _TELLING:
+        return UNSURE
     before, behind = doc.text[max(0, span[0] - 30) : span[0]], doc.text[span[1] : span[1] + 2]
     if behind.startswith(":"):
         return TRANSLATED  # "(French: Baisers volés)"
