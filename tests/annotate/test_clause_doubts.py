@@ -52,6 +52,10 @@ CALLS = [
     ("Ada Lee", "Ada Lee won a May 2015 by-election.", "May 2015 by-election", "Date Won", "when", CUT),
     ("Ada Lee", "Ada Lee was a singer. She released a song in 1997.", "1997", "Year Released", "when", LITTLE),
     ("Acme", "Acme sells 38% of the comics.", "comics", "Sells % Of", "object of", GARBLED),
+    ("Acme", "Acme requires no external equipment.", "external equipment", "Requires", "object", ANOTHER),
+    ("Acme", "Acme is the name of a town.", "town", "Name Of", "what of", GARBLED),
+    ("Acme", "Acme was broadcast from 4 May to 9 June 1990.", "4 May to 9 June 1990", "Start Date Broadcast",
+     "when", CUT),
     ("Ada Lee", "Ada Lee moved to Paris in 1901.", "Paris", "Moved To", "preposition", None),
 ]  # fmt: skip
 

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lamlam.annotate.judge import CallJudge, Verdict, cross_validated, fit_weights, ranked
+from lamlam.annotate.judge import (
+    SHRINKAGE,
+    CallJudge,
+    Verdict,
+    along,
+    axes_of,
+    cross_validated,
+    fit_weights,
+    folded,
+    ranked,
+)
 from lamlam.annotate.readings import FEWEST, least_for, read_readings
 from lamlam.errors import LamlamError
 
@@ -26,7 +36,7 @@ def verdicts(count=200, seed=0):
 def test_a_judge_learns_which_rule_is_right_and_can_be_read_again(tmp_path):
     judge = CallJudge(fit_weights(list(verdicts())), {"born": 3})
     sure, unsure = ({"always": 1.0, f"rule {name}": 1.0} for name in ("sure", "unsure"))
-    assert judge.chance(sure) > 0.75 > 0.25 > judge.chance(unsure)
+    assert judge.chance(sure) > 0.65 > 0.35 > judge.chance(unsure)
     assert judge.chance({}) == 0
     judge.write(tmp_path / "judge.json")
     assert CallJudge.read(tmp_path / "judge.json") == judge
@@ -35,13 +45,25 @@ def test_a_judge_learns_which_rule_is_right_and_can_be_read_again(tmp_path):
 def test_the_slope_is_nothing_at_the_weights_that_were_found():
     some = list(verdicts(60))
     weights = fit_weights(some)
-    slope = {name: 8.0 * weight for name, weight in weights.items()}
+    slope = {name: SHRINKAGE * weight for name, weight in weights.items()}
     for one in some:
         odds = sum(value * weights.get(name, 0.0) for name, value in one.features.items())
         for name, value in one.features.items():
             if name in slope:
                 slope[name] += value * (1 / (1 + np.exp(-odds)) - one.good)
     assert max(map(abs, slope.values())) < 1e-2
+
+
+def test_weights_of_the_axes_fold_into_weights_of_the_state():
+    draw = np.random.default_rng(0)
+    told = [one._replace(state=draw.normal(size=5) + 3) for one in verdicts(60)]
+    axes = axes_of(np.array([one.state for one in told]))
+    seen = [along(axes, one) for one in told]
+    weights = fit_weights(seen)
+    others, state = folded(weights, axes)
+    for one, with_axes in zip(told, seen, strict=True):
+        found = CallJudge(others, {}, state).chance(one.features, one.state)
+        assert found == pytest.approx(CallJudge(weights, {}).chance(with_axes.features), abs=1e-4)
 
 
 def test_a_verdict_is_not_judged_by_what_was_learnt_from_its_document():

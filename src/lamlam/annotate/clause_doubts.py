@@ -111,6 +111,8 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
         return ANOTHER  # "Italian pronunciation", "Pontedera 1912"
     if before is not None and before.text == "," and rule == "what of":
         return CUT  # "Duke of Fife, KG": what follows a comma is not what it is of
+    if before is not None and before.lower_ == "no":
+        return ANOTHER  # "requires no equipment"
     if before is not None and "&" in doc[max(0, tokens.start - 2) : tokens.start].text:
         return CUT  # "Hootie & the Blowfish"
     if text.islower() and last.lemma_ in _PARTS:
@@ -157,6 +159,10 @@ def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
         return GARBLED
     if words[-1] in _HALVES or ("states" in words and "united" not in words):
         return GARBLED  # "Set for Re", of a release; "Nominee for States Senate"
+    if words[-2:] in (["one", "of"], ["known", "from"], ["name", "of"]):
+        return GARBLED
+    if words[0] in ("start", "end") and " to " in tokens.text:
+        return CUT
     if words[0] in _NOT_YET or "finisher" in words:
         return LITTLE
     if kind.is_time and words[-1] == "from":  # "lead singer from 1959 to 1963"
