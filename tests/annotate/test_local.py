@@ -9,11 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lamlam.annotate.align import Aligner
 from lamlam.annotate.parse import load_parser, parse_all, says
 from lamlam.annotate.tagger import LONGEST, Candidate, gather, spans_in, windows_of, without_overlaps
 from lamlam.annotate.tagger_training import lengths_of, targets_of
 from lamlam.annotate.words import FEATURES, PARTS_OF_SPEECH, marks_of, words_of
 from lamlam.errors import LamlamError
+from lamlam.kb import Fact
 from lamlam.text import Call, Document, Lookup
 
 spacy = pytest.importorskip("spacy", reason="spaCy is not installed (lamlam[annotator])")
@@ -174,6 +176,11 @@ def test_training_writes_an_annotator_that_marks_up_and_keeps_the_text(tmp_path)
     assert careful.text == text
     assert ("Zenith", "1907") in {(call.lookup.entity, call.lookup.value) for call in careful.calls}
     settings = json.loads((tmp_path / "out" / "annotator.json").read_text())
+    facts = Aligner([Fact("Zenith", "founded by", "1907"), Fact("Zenith", "Team", "it")])  # "Team" tells of a row only
+    for careful_least, relations in ((0.0, {"founded by"}), (1.0, set())):
+        (tmp_path / "out" / "annotator.json").write_text(json.dumps({**settings, "careful": careful_least}))
+        (stated,) = load_annotator(tmp_path / "out", careful=True, facts=facts).annotate(documents[:1])
+        assert {call.lookup.relation for call in stated.calls} & {"founded by", "Team"} == relations
     (tmp_path / "out" / "annotator.json").write_text(json.dumps({**settings, "careful": 1.0}))
     assert [one.calls for one in load_annotator(tmp_path / "out", careful=True).annotate(documents[:1])] == [()]
     del settings["careful"]

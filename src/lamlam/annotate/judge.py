@@ -53,7 +53,7 @@ class CallJudge(NamedTuple):
         return cls(
             {str(name): float(weight) for name, weight in found["weights"].items()},
             {str(word): int(count) for word, count in found["words"].items()},
-            [float(weight) for weight in found["state"]],
+            tuple(float(weight) for weight in found["state"]),
         )
 
 
@@ -91,13 +91,13 @@ def along(axes: Axes, verdict: Verdict) -> Verdict:
     return verdict._replace(features={**verdict.features, **{f"axis {i}": x for i, x in enumerate(places.tolist())}})
 
 
-def folded(weights: Mapping[str, float], axes: Axes) -> tuple[dict[str, float], list[float]]:
+def folded(weights: Mapping[str, float], axes: Axes) -> tuple[dict[str, float], tuple[float, ...]]:
     """Weights of `along`'s features as (weights of the other features, weights of the state itself)."""
     by_axis = np.array([weights.get(f"axis {i}", 0.0) for i in range(len(axes.directions))])
     state = by_axis @ axes.directions
     others = {name: weight for name, weight in weights.items() if not name.startswith("axis ")}
     others["always"] = others.get("always", 0.0) - float(state @ axes.middle)
-    return others, [round(weight, 6) for weight in state.tolist()]
+    return others, tuple(round(weight, 6) for weight in state.tolist())
 
 
 def fit_weights(verdicts: Sequence[Verdict]) -> dict[str, float]:
