@@ -56,6 +56,13 @@ CALLS = [
     ("Acme", "Acme is the name of a town.", "town", "Name Of", "what of", GARBLED),
     ("Acme", "Acme was broadcast from 4 May to 9 June 1990.", "4 May to 9 June 1990", "Start Date Broadcast",
      "when", CUT),
+    ("Acme", "Acme is a frog endemic to Brazil.", "frog endemic", "Type", "what", CUT),
+    ("Acme", "Acme won the final against Troy City 1-0 in Rome.", "Troy City 1-0", "Won Final Against", "preposition",
+     CUT),
+    ("Acme", "Acme is an American folk music group.", "American folk music", "Country", "described", VAGUE),
+    ("Ada Lee", "Ada Lee is an electoral district.", "electoral district", "Occupation", "what", ANOTHER),
+    ("Ada Lee", "Ada Lee is an American lawyer who served from 1990 to 1994.", "1990", "Start Year American Lawyer",
+     "when", GARBLED),
     ("Ada Lee", "Ada Lee moved to Paris in 1901.", "Paris", "Moved To", "preposition", None),
 ]  # fmt: skip
 

@@ -48,6 +48,8 @@ _ABOUT_WORDS = frozenset({"pronunciation", "term", "word", "name", "language", "
 _SPANS_OF_TIME = frozenset({"season", "time", "year", "month", "week", "day", "occasion"})
 _PARTS = frozenset({"portion", "part", "side", "half", "end", "corner", "tier"})
 _COUNTED = frozenset({"times", "matches", "occasions", "games"})
+_GO_ON = frozenset({"endemic", "native", "similar", "adjacent", "related", "devoted", "dedicated"})
+"""Words that a "to" follows, which says what they mean."""
 _HALVES = frozenset({"re", "co", "non", "ex", "pre", "self", "semi"})
 """Halves of words with a hyphen."""
 _NOT_YET = frozenset({"scheduled", "planned", "expected", "intended"})
@@ -103,6 +105,8 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
     if onward and rule not in ("described", "counted") and root.head.lemma_.lower() not in PLACES:
         return CUT  # "a state-related, land-grant university", "awarded to the League forward who"
     extreme = any(one.tag_ in ("JJS", "RBS") or one.lower_.endswith("most") for one in tokens)
+    if rule == "what" and last.lower_ in _GO_ON:
+        return CUT  # "a frog endemic" to Brazil
     if rule == "what" and (last.pos_ not in ("NOUN", "PROPN") or last.lower_ in _NO_TYPES or extreme):
         return VAGUE
     if tokens.root.dep_ == "conj" and (text.islower() or last.tag_ in ("NNS", "NNPS")) and not text[0].isdigit():
@@ -120,8 +124,8 @@ def _of_value(doc: Doc, tokens: Tokens, rule: str) -> str | None:
     counts = first.like_num and len(tokens) == 2 and last.lower_ in _COUNTED
     if counts or (first.lower_ in _ABOUT_WORDS and len(tokens) > 1):
         return VAGUE  # "won seven times", "coined the term desktop publishing"
-    if first.lower_ in ("m", "km", "kg", "ft") or re.search(r"[a-z] \d{4}[-–]\d", text):
-        return CUT  # "100 m backstroke", "three seasons 2009-11"
+    if first.lower_ in ("m", "km", "kg", "ft") or re.search(r"[a-z] \d+[-–]\d", text):
+        return CUT  # "100 m backstroke", "three seasons 2009-11", "Roubaix 1-0"
     if text in ("one", "BC", "AD", "BCE", "CE") or re.match(r"(?:start|end|beginning|top|bottom) of ", text):
         return VAGUE
     if (text.islower() and first.lower_ in _PASSING) or "(/" in text or re.match(r"[a-z]+\.\d", text):
@@ -208,8 +212,14 @@ def _of_relation(tokens: Tokens, relation: str, rule: str) -> str | None:
         return VAGUE
     if words[:1] in (["country"], ["nationality"]) and _NO_COUNTRIES & {tokens.text, *(token.text for token in tokens)}:
         return VAGUE
-    if words == ["country"] and tokens[-1].text in ("Christians", "Muslims", "Orthodox"):
+    small = any(one.is_alpha and one.is_lower for one in tokens)  # "American New York City-based folk music"
+    if words == ["country"] and (small or tokens[-1].text in ("Christians", "Muslims", "Orthodox")):
         return VAGUE
+    if words == ["occupation"] and tokens[-1].lemma_.lower() in PLACES:
+        return ANOTHER  # an "electoral district" with a person's name
+    peoples = {one.lower_ for one in tokens.root.sent if one.ent_type_ == "NORP"}
+    if words[0] in ("start", "end") and peoples & set(words):
+        return GARBLED  # "Start Year American Lawyer"
     return None
 
 
@@ -222,7 +232,7 @@ def _of_clause(doc: Doc, tokens: Tokens, lookup: Lookup, rule: str, names: Names
     if entity != names.subject:
         if relation == "Place of Origin":  # "in Tampa, Florida, across from the arena"
             return ANOTHER
-        short = " " not in entity and names.subject.startswith(f"{entity} ") and not names.person
+        short = " " not in entity and entity in names.subject.split() and not names.person
         if short or "," in entity or " are " in entity or " is " in entity:
             return ANOTHER
         if re.match(r"\d+ ", entity) and entity not in names.spellings:  # "2003 Sandell Svensson"
