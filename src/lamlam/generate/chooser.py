@@ -11,16 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lamlam.generate.compiling import COMPILES
 from lamlam.generate.constraint import Only
 from lamlam.generate.likeliest import Likeliest
 from lamlam.generate.llama import LlamaForward
-from lamlam.generate.output import Scores, Whole
+from lamlam.generate.output import RoundedScores, Scores, Whole
 from lamlam.generate.row import State
 from lamlam.generate.slots import Forward, Int64
 from lamlam.generate.transfer import Staging
 from lamlam.model import LookupTokenizer
 
 if TYPE_CHECKING:
+    from lamlam.generate.compiled_choice import CompiledLikeliest
     from lamlam.generate.graphs import ChoiceGraphs
 
 Floats = npt.NDArray[np.float64]
@@ -71,6 +73,11 @@ class Chooser:
 
             self._graphs = ChoiceGraphs(forward.graphs, forward, self._ruled_out)
         self._here = Likeliest(self._ruled_out) if self.device.type == "cpu" else None
+        self._compiled: CompiledLikeliest | None = None
+        if self._here is not None and COMPILES:
+            from lamlam.generate.compiled_choice import CompiledLikeliest
+
+            self._compiled = CompiledLikeliest(self._ruled_out)
 
     def choose(self, hidden: torch.Tensor, choices: Choices) -> torch.Tensor:
         """The next token of each row; int64, shape (rows,). `hidden`: what the forward has given for them."""
@@ -104,10 +111,11 @@ class Chooser:
             chosen[places] = self._draw(logits[places], choices.drawn)
         return chosen
 
-    @staticmethod
-    def _found(likeliest: Likeliest, scores: Scores, choices: Choices) -> torch.Tensor:
-        banned = _pairs(choices.banned.items())
-        return torch.from_numpy(likeliest(scores, choices.states, banned, choices.only))
+    def _found(self, here: Likeliest, scores: Scores, choices: Choices) -> torch.Tensor:
+        banned = _pairs(choices.banned.items()) if choices.banned else _NO_PAIRS
+        if self._compiled is not None and isinstance(scores, RoundedScores):
+            return torch.from_numpy(self._compiled(scores, choices.states, banned, choices.only))
+        return torch.from_numpy(here(scores, choices.states, banned, choices.only))
 
     def _penalise(self, logits: torch.Tensor, seen: list[tuple[int, Collection[int], float]]) -> None:
         [(places, tokens)] = self._send([_pairs([(row, ids) for row, ids, _ in seen])])
@@ -202,3 +210,6 @@ def _pairs(lists: Collection[tuple[int, Collection[int]]]) -> Int64:
     """(row, tokens) lists as one array of rows and one of tokens."""
     rows = np.repeat([row for row, _ in lists], [len(tokens) for _, tokens in lists])
     return np.array([rows, [token for _, tokens in lists for token in tokens]], np.int64)
+
+
+_NO_PAIRS: Int64 = np.zeros((2, 0), np.int64)

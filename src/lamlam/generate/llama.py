@@ -16,17 +16,24 @@ from torch.nn.functional import linear, rms_norm, silu
 from transformers import LlamaForCausalLM
 
 from lamlam.generate.attention import SHORT, Plan
+from lamlam.generate.compiling import COMPILES
 from lamlam.generate.few import FewTokens
 from lamlam.generate.output import Rounded, Scores, Whole
 from lamlam.generate.slots import Feed, SlotCache
 
 if TYPE_CHECKING:
+    from lamlam.generate.compiled_layers import CompiledTokens
     from lamlam.generate.graphs import Graphs
 
 _ROPES = ("default", "linear", "llama3", "yarn")  # those whose angles depend on the position alone
 
 FEW_TOKENS, FEW_ROWS = 32, 4
 """How many tokens, of how many rows, NumPy takes on a CPU: with more, PyTorch's larger operations are faster."""
+
+
+COMPILED_TOKENS, FEW_THREADS = 128, 4
+"""How many tokens go through what Numba has compiled, where it is installed; and beside how many threads of PyTorch its
+one is faster for any number of rows."""
 
 
 class Layer:
@@ -74,6 +81,11 @@ class LlamaForward:
         self.overlaps = self.graphs is not None
         plain = self.device.type == "cpu" and self.dtype in (torch.float32, torch.float64)
         self._few = FewTokens(self) if plain else None
+        self._compiled: CompiledTokens | None = None
+        if plain and COMPILES:
+            from lamlam.generate.compiled_layers import CompiledTokens
+
+            self._compiled = CompiledTokens(self)
         head = model.lm_head
         self._rounded = Rounded(head.weight, head.bias) if Rounded.runs(head.weight) else None
 
@@ -112,9 +124,16 @@ class LlamaForward:
             self.graphs.forget()
         if self.graphs is not None:
             return self.graphs.run(feed, chosen)
-        few = self._few if len(feed.tokens) <= FEW_TOKENS and feed.singles + len(feed.runs) <= FEW_ROWS else None
-        hidden = self._trunk(feed) if few is None else torch.from_numpy(few.run(feed))
+        small = self._small(feed)
+        hidden = self._trunk(feed) if small is None else torch.from_numpy(small.run(feed))
         return hidden[torch.from_numpy(feed.ends).to(self.device)] if feed.runs else hidden
+
+    def _small(self, feed: Feed) -> CompiledTokens | FewTokens | None:
+        """What runs a feed better than PyTorch, if anything does."""
+        tokens, few = len(feed.tokens), feed.singles + len(feed.runs) <= FEW_ROWS
+        if self._compiled is not None and tokens <= COMPILED_TOKENS and (few or torch.get_num_threads() <= FEW_THREADS):
+            return self._compiled
+        return self._few if few and tokens <= FEW_TOKENS else None
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """As `Forward.logits`."""

@@ -72,8 +72,8 @@ class Rounded:
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        self._weight: Numbers = weight.detach().numpy()
-        self._bias: Numbers | None = None if bias is None else bias.detach().numpy()
+        self.weight: Numbers = weight.detach().numpy()
+        self.bias: Numbers = np.zeros(len(weight), self.weight.dtype) if bias is None else bias.detach().numpy()
         columns = -(-len(weight) // BLOCK) * BLOCK
         self._whole = torch.zeros((columns, weight.shape[1]), dtype=torch.int8)
         self._buffer = torch.empty((0, columns), dtype=torch.int32)
@@ -89,27 +89,26 @@ class Rounded:
 
     def refresh(self) -> None:
         """Round the weights again."""
-        largest = np.abs(self._weight).max(axis=1)
+        largest = np.abs(self.weight).max(axis=1)
         size = len(largest) // _APART
         apart = largest > 1.5 * np.partition(largest, -size - 1)[-size - 1]
-        if self._bias is not None:
-            apart |= self._bias != 0
-        self._apart: Int64 = apart.nonzero()[0]
-        self._scale = float(largest[~apart].max(initial=0)) / _LEVELS or 1.0
-        whole = self._whole.numpy()[: len(self._weight)]
-        self._error = self._size = 0.0  # the largest |e| and |s·q|
+        apart |= self.bias != 0
+        self.apart: Int64 = apart.nonzero()[0]
+        self.scale = float(largest[~apart].max(initial=0)) / _LEVELS or 1.0
+        whole = self._whole.numpy()[: len(self.weight)]
+        self.error = self.size = 0.0  # the largest |e| and |s·q|
         for first in range(0, len(whole), 4096):  # lest the copies take more memory than the weights
             its = slice(first, first + 4096)
-            weights = np.where(apart[its, None], 0, self._weight[its]).astype(np.float64)
-            rounded = np.rint(weights / self._scale)
+            weights = np.where(apart[its, None], 0, self.weight[its]).astype(np.float64)
+            rounded = np.rint(weights / self.scale)
             whole[its] = rounded
-            rounded *= self._scale
-            self._error = max(self._error, float(np.linalg.norm(weights - rounded, axis=1).max()))
-            self._size = max(self._size, float(np.linalg.norm(rounded, axis=1).max()))
+            rounded *= self.scale
+            self.error = max(self.error, float(np.linalg.norm(weights - rounded, axis=1).max()))
+            self.size = max(self.size, float(np.linalg.norm(rounded, axis=1).max()))
 
-    def scores(self, hidden: torch.Tensor) -> Scores:
+    def scores(self, hidden: torch.Tensor) -> RoundedScores:
         """The scores after hidden states, shape (rows, hidden)."""
-        return _RoundedScores(self, hidden.numpy())
+        return RoundedScores(self, hidden.numpy())
 
     def rough(self, hidden: Numbers) -> Rough:
         """As `Scores.rough`, for rows of hidden states."""
@@ -117,29 +116,37 @@ class Rounded:
         scale = np.maximum(np.abs(hidden).max(axis=1, keepdims=True), _TINY) / _LEVELS
         whole = np.rint(hidden / scale)
         left = hidden - whole * scale
-        off = self._error * np.sqrt(np.vecdot(hidden, hidden)) + self._size * np.sqrt(np.vecdot(left, left))
-        if len(self._buffer) < len(hidden):
-            self._buffer = torch.empty((len(hidden), len(self._whole)), dtype=torch.int32)
-        scores = self._buffer[: len(hidden)]
-        torch._int_mm(torch.from_numpy(whole.astype(np.int8)), self._whole.t(), out=scores)
-        slack = np.ceil(2 * off[:, None] / (self._scale * scale) * (1 + 1e-6))
-        return Rough(scores.numpy(), slack, self._apart)
+        off = self.error * np.sqrt(np.vecdot(hidden, hidden)) + self.size * np.sqrt(np.vecdot(left, left))
+        scores = self.product(whole.astype(np.int8))
+        slack = np.ceil(2 * off[:, None] / (self.scale * scale) * (1 + 1e-6))
+        return Rough(scores, slack, self.apart)
+
+    def product(self, whole: Numbers) -> Numbers:
+        """q·p of all tokens for rows of p, int8; int32, good until the next call, and may be written to."""
+        if len(self._buffer) < len(whole):
+            self._buffer = torch.empty((len(whole), len(self._whole)), dtype=torch.int32)
+        scores = self._buffer[: len(whole)]
+        torch._int_mm(torch.from_numpy(whole), self._whole.t(), out=scores)
+        return scores.numpy()
 
     def exact(self, hidden: Numbers, tokens: Int64) -> Numbers:
         """The logits of tokens, each after a hidden state; float64, so that equal rows of weights are equally likely
         and no rounding depends on what else is in the batch."""
-        logits: Numbers = np.vecdot(self._weight[tokens].astype(np.float64), hidden.astype(np.float64))
-        if self._bias is not None:
-            logits += self._bias[tokens]
+        logits: Numbers = np.vecdot(self.weight[tokens].astype(np.float64), hidden.astype(np.float64))
+        logits += self.bias[tokens]
         return logits
 
 
-class _RoundedScores:
+class RoundedScores:
+    """The scores of an output layer after some hidden states."""
+
     def __init__(self, output: Rounded, hidden: Numbers) -> None:
-        self._output, self._hidden = output, hidden
+        self.output, self.hidden = output, hidden
 
     def rough(self, rows: Int64) -> Rough:
-        return self._output.rough(self._hidden[rows])
+        """As `Scores.rough`."""
+        return self.output.rough(self.hidden[rows])
 
     def exact(self, rows: Int64, tokens: Int64) -> Numbers:
-        return self._output.exact(self._hidden[rows], tokens)
+        """As `Scores.exact`."""
+        return self.output.exact(self.hidden[rows], tokens)
