@@ -78,6 +78,8 @@ class Batch:
         themselves."""
         kind = self._kinds[tokens]
         calm: Bools = (kind < _LOOK) & (self._calm[slots] > 0)
+        if not calm.any():
+            return ~calm
         slots, tokens, kind = slots[calm], tokens[calm], kind[calm]
         self._waiting[slots, self._waits[slots]] = tokens
         self._waits[slots] += 1

@@ -80,9 +80,11 @@ class Queries:
         """Of each slot whose row is within a call."""
         self._hot: torch.Tensor | None = None
         self._hot_version = -1
+        self._asked: tuple[Int64, Allowed] | None = None
 
     def refresh(self) -> bool:
         """Take over what the base has changed since. True where all rows within a call have to `enter` again."""
+        self._asked = None
         return self._constraint.refresh()
 
     def open(self, slots: Sequence[int]) -> None:
@@ -111,7 +113,7 @@ class Queries:
 
     def forced(self, slots: Int64) -> tuple[Int64, Int64]:
         """Those of the slots in which one token alone may come next, and this token."""
-        allowed = self._constraint.allowed(self.nodes[slots])
+        allowed = self._allowed(self.nodes[slots])
         rows, tokens = allowed.pairs
         one = (np.bincount(rows, minlength=len(slots)) == 1) & (allowed.hot < 0)
         alone = np.zeros(len(slots), np.int64)
@@ -123,7 +125,7 @@ class Queries:
     ) -> tuple[Only, list[int]]:
         """What may come next at nodes, for the logits' rows `places`; and those of these places at which nothing may.
         `banned`: tokens that may not, by place."""
-        allowed = self._constraint.allowed(nodes)
+        allowed = self._allowed(nodes)
         rows, tokens = allowed.pairs
         count = np.bincount(rows, minlength=len(places)) + (allowed.hot >= 0) * vocabulary
         if banned:
@@ -153,3 +155,9 @@ class Queries:
         for place, its in banned.items():
             may[place, list(its)] = False
         return may
+
+    def _allowed(self, nodes: Int64) -> Allowed:
+        """What may come next: where it was asked whether one token alone may, it is asked again right after."""
+        if self._asked is None or not np.array_equal(self._asked[0], nodes):
+            self._asked = nodes, self._constraint.allowed(nodes)
+        return self._asked[1]

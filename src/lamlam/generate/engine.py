@@ -42,6 +42,9 @@ FEW = 8
 """Where the host's work is hidden behind the device's, tokens without a choice are found for so many rows at most: for
 many it takes longer than the steps that it saves."""
 
+_TEXT, _INSIDE, _ASKING = int(State.TEXT), int(State.ENTITY_START), int(State.ASKING)
+# Plain numbers, since NumPy takes microseconds to see that a `State` is one. Those from the second on are within a call.
+
 LEAST_PROMPT = 64
 """How many tokens of prompts and values a step feeds at most, however many rows run."""
 
@@ -189,14 +192,14 @@ class Engine:
         """Choose the next token of each row that was fed and goes on from there. `slots`: of the rows of `hidden`."""
         batch = self._batch
         ready = (slots >= 0) & batch.there[slots] & (batch.fed[slots] == batch.length[slots])
-        choices = Choices(np.where(ready, batch.state[slots], State.TEXT))
+        choices = Choices(np.where(ready, batch.state[slots], _TEXT))
         for place in (ready & (batch.restricted[slots] > 0)).nonzero()[0].tolist():
             row = self.running[int(slots[place])].row
             banned = row.banned()
             if self._queries is not None and row.refused_here():
                 banned = banned | {self.tokenizer.return_id}
             choices.banned[place] = banned
-        inside = (ready & (choices.states >= State.ENTITY_START)).nonzero()[0]
+        inside = (ready & (choices.states >= _INSIDE)).nonzero()[0]
         if self._beams is not None:
             self._search(self._beams, slots, inside, hidden)
             ready[inside] = False
@@ -281,7 +284,7 @@ class Engine:
         """Have rows in these slots take the tokens that alone may come, without a model; they are fed together."""
         batch = self._batch
         while len(slots):
-            within = (batch.state[slots] >= State.ENTITY_START) & (batch.state[slots] < State.ASKING)
+            within = (batch.state[slots] >= _INSIDE) & (batch.state[slots] < _ASKING)
             slots = slots[within & batch.there[slots] & (batch.restricted[slots] == 0)]
             slots, tokens = queries.forced(slots)
             batch.draws[slots] += np.uint64(1)
@@ -293,9 +296,10 @@ class Engine:
         """Have rows take a token each; note those that ask, and those that have opened a call. Gives the slots of those
         that were within one before."""
         batch = self._batch
-        inside: Int64 = slots[batch.state[slots] >= State.ENTITY_START]
+        within = batch.state[slots] >= _INSIDE
+        inside: Int64 = slots[within]
         if self._queries is not None and len(inside):
-            self._queries.follow(inside, tokens[batch.state[slots] >= State.ENTITY_START])
+            self._queries.follow(inside, tokens[within])
         wanted = batch.take(slots, tokens)
         for slot, token in zip(slots[wanted].tolist(), tokens[wanted].tolist(), strict=True):
             request = self.running[slot]
