@@ -43,7 +43,7 @@ FEW = 8
 many it takes longer than the steps that it saves."""
 
 _TEXT, _INSIDE, _ASKING = int(State.TEXT), int(State.ENTITY_START), int(State.ASKING)
-# Plain numbers, since NumPy takes microseconds to see that a `State` is one. Those from the second on are within a call.
+# Plain numbers: NumPy takes microseconds to see that a `State` is one. What is not below the second is within a call.
 
 LEAST_PROMPT = 64
 """How many tokens of prompts and values a step feeds at most, however many rows run."""
