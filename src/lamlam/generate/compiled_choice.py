@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lamlam.generate.compiling import compiled
+from lamlam.generate.compiling import compiled, compiled_in_order
 from lamlam.generate.constraint import Only
 from lamlam.generate.output import BLOCK, Int64
 
@@ -142,9 +142,10 @@ def _is_banned(place: int, token: int, banned: Int64) -> bool:
     return found
 
 
-@compiled
+@compiled_in_order
 def _weigh(place: int, token: int, hidden: Floats, weight: Floats, bias: Floats, chosen: Int64, best: Floats) -> None:
-    """Take a token if it is likelier than the best of its row so far, or as likely and before it."""
+    """Take a token if it is likelier than the best of its row so far, or as likely and before it. Scored in float64 and
+    in one order, so that tokens with equal weights are equally likely."""
     logit = 0.0
     for column in range(hidden.shape[1]):
         logit += np.float64(hidden[place, column]) * np.float64(weight[token, column])

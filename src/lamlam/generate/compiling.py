@@ -19,11 +19,19 @@ def compiled(function: Function) -> Function:
     Sums may be taken in any order, as any library of products takes them; nothing else about numbers is relaxed. It
     lets other threads run, and starts none.
     """
+    return _compiled(function, fastmath={"reassoc", "contract", "nsz"})
+
+
+def compiled_in_order(function: Function) -> Function:
+    """As `compiled`, with sums in the order that is written, so that equal numbers have equal sums wherever it is called."""
+    return _compiled(function, fastmath=False)
+
+
+def _compiled(function: Function, **options: Any) -> Function:
     from numba import njit
 
-    options = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True}
     try:
-        compiles: Function = njit(cache=True, **options)(function)
+        compiles: Function = njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:  # there is no folder for the cache
-        compiles = njit(**options)(function)
+        compiles = njit(nogil=True, **options)(function)
     return compiles
