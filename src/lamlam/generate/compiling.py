@@ -23,7 +23,7 @@ def compiled(function: Function) -> Function:
 
 
 def compiled_in_order(function: Function) -> Function:
-    """As `compiled`, with sums in the order that is written, so that equal numbers have equal sums wherever it is called."""
+    """As `compiled`, with sums in the order in which they are written: equal numbers have equal sums everywhere."""
     return _compiled(function, fastmath=False)
 
 
