@@ -17,8 +17,8 @@ Int64 = npt.NDArray[np.int64]
 Numbers = npt.NDArray[Any]
 
 BLOCK = 128
-"""The columns of rough scores come in blocks of so many. `compiled_choice` is compiled for it: where it changes, Numba's
-cache has to go."""
+"""The columns of rough scores come in blocks of so many. `compiled_choice` is compiled for it: when it changes, delete
+Numba's cache."""
 
 _LEVELS = 127
 _TINY = 1e-30
