@@ -1,6 +1,6 @@
 """A completions endpoint as engines have it, over a random tiny model: a real HTTP server for the tests to start.
 
-It runs the whole prompt anew for every token, which for a tiny model is quick, and knows what vLLM knows of a request:
+It runs the whole prompt anew for every request, which for a tiny model is quick, and knows what vLLM knows of one:
 token ids as the prompt, stop strings and whether they come back, logit_bias, token ids in the answer.
 """
 
@@ -56,8 +56,10 @@ class Endpoint:
         stops = body.get("stop") or []
         allowed = body.get("allowed_token_ids") if self.honours_allowed else None
         generator = torch.Generator().manual_seed(body.get("seed") or 0)
+        cache, new = None, ids
         for _ in range(body["max_tokens"]):
-            logits = self.model(input_ids=torch.tensor([ids + made])).logits[0, -1, : len(self.tokenizer)].clone()
+            output = self.model(input_ids=torch.tensor([new]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache, logits = output.past_key_values, output.logits[0, -1, : len(self.tokenizer)].clone()
             for token, value in bias.items():
                 logits[token] += value
             if allowed:
@@ -68,6 +70,7 @@ class Endpoint:
             else:
                 token = int(logits.argmax())
             made.append(token)
+            new = [token]
             whole = self.tokenizer.decode_piece(made)
             ended = token == self.tokenizer.eos_id or any(stop in whole for stop in stops)
             text = self.tokenizer.decode_piece([token for token in made if token != self.tokenizer.eos_id])

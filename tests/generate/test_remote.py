@@ -275,6 +275,15 @@ def test_where_queries_cannot_be_constrained_it_says_so(endpoint, plain, remote,
     there = RemoteLookupModel(plain.url, plain.tokenizer, kb, retries=0)
     with there, pytest.raises(LamlamError, match="tells no token ids"):
         there.generate(["Ada"], constrained=True)
+
+
+def test_an_engine_without_allowed_token_ids_is_told_by_biases(endpoint, remote, kb):
+    options = {"max_new_tokens": 10, "constrained": True, "max_lookups": 4}
+    wanted = without_times(remote(kb=kb).generate(PROMPTS, **options))
     endpoint.honours_allowed = False
-    with pytest.raises(LamlamError, match="takes allowed_token_ids, as vLLM does"):
-        remote(kb=kb).generate(PROMPTS, constrained=True, max_new_tokens=20)
+    assert without_times(remote(kb=kb).generate(PROMPTS, **options)) == wanted
+    there = remote(kb=kb)
+    there.generate(["Ada"], max_new_tokens=0)  # it is tried before biases are left out
+    endpoint.honours_bias = False
+    with pytest.raises(LamlamError, match="ruled out; it has to take logit_bias"):
+        there.generate(PROMPTS, **options)

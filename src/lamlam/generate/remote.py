@@ -1,23 +1,25 @@
 """`RemoteLookupModel`: the same loop over somebody else's engine, behind an OpenAI-compatible completions endpoint.
 
-The engine (vLLM, SGLang, …) runs the model and caches prefixes; the row machine, the base and the policies are here. A
-row asks for tokens up to the next lookup token, three requests a lookup: the text up to `<|db_entity|>`, the entity up
-to `<|db_relationship|>`, the relation up to `<|db_return|>`. What the grammar rules out in between is ruled out by
-`logit_bias`. Prompts go out as token ids. Tokens come back as ids where the engine can tell them (vLLM and SGLang do);
-elsewhere as text in the tokenizer's written form, which is encoded again, piece by piece.
+The engine (vLLM, SGLang, llama.cpp's server, …) runs the model and caches prefixes; the row machine, the base and the
+policies are here. A row has the engine write up to `<|db_return|>`, puts the base's answer in and sends all of it
+again: one request a lookup. What was written on the way is held against the grammar, token by token; from the first on
+that may not come it is thrown away, and that one token is asked for again, alone, with those that may not come ruled
+out by `logit_bias`, which draws it as if they had been ruled out at once. Prompts go out as token ids. Tokens come
+back as ids where the engine can tell them; elsewhere as text in the tokenizer's written form, which is encoded again.
 
-What an endpoint cannot do, or only in part:
+What an endpoint cannot do, or only in part (docs/engines.md says what was tried with which):
 
-- Constrained queries need an engine that takes `allowed_token_ids` and tells token ids (vLLM): each token of a query
-  that is not the only one possible is a request of its own, since a completion has one set of tokens for all of its
-  length. Elsewhere they are refused. There is no beam: the engine would run the prefix of each of its beginnings.
-- A stream of an engine that tells no ids gives text a stretch at a time, up to the next call, since text that may yet
+- Constrained queries need an engine that tells token ids. There is no beam: the engine would run the prefix of each of
+  its beginnings.
+- A stream of an engine that tells no ids gives text a stretch at a time, up to the next answer, since text that may yet
   grow cannot be tokenised.
-- Seeds give the same text again only as far as the engine keeps them; they are not those of `LookupModel`.
+- Seeds give the same text again only as far as the engine keeps them; they are not those of `LookupModel`. A repetition
+  penalty is the engine's own, which counts the tokens of calls too.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +27,6 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
 
 import numpy as np
 
@@ -33,12 +34,12 @@ from lamlam.errors import LamlamError
 from lamlam.generate.constraint import Constraint, constraint_of
 from lamlam.generate.policy import Policy, PolicyName, named_policy
 from lamlam.generate.prose import Generation, certain_text, generation
-from lamlam.generate.remote_client import Client, Sent
+from lamlam.generate.remote_client import Boundary, Client, Sent
 from lamlam.generate.request import Answered, Base, Text
 from lamlam.generate.row import MAX_QUERY_TOKENS, Asked, Row, State
 from lamlam.generate.sampling import Sampling
 from lamlam.model import LookupTokenizer
-from lamlam.text.tokens import SPECIAL_TOKENS
+from lamlam.text.tokens import ENTITY, RETURN, SPECIAL_TOKENS
 
 _NEVER, _SURELY = -100.0, 100.0
 _PIECE = 8
@@ -48,12 +49,15 @@ half a character."""
 
 _Tokens = Generator[int, None, None]
 
-
-class _Stretch(NamedTuple):
-    """Where a request stops, and what may not come before: ids of lookup tokens, the closing one first."""
-
-    stop: int
-    never: tuple[int, ...]
+_LATER = {
+    State.TEXT: (State.TEXT, State.ENTITY, State.RELATION),
+    State.TEXT_ONLY: (State.TEXT_ONLY,),
+    State.ENTITY_START: (State.ENTITY, State.RELATION),
+    State.ENTITY: (State.ENTITY, State.RELATION),
+    State.RELATION_START: (State.RELATION,),
+    State.RELATION: (State.RELATION,),
+}
+"""The states that one completion may run through before it asks."""
 
 
 class RemoteLookupModel:
@@ -80,19 +84,16 @@ class RemoteLookupModel:
         self.client = Client(url, model, api_key, timeout, retries)
         self._window = window
         entity, relation, ret, end = self.tokenizer.lookup_ids
+        outside = {self.tokenizer.eos_id, self.tokenizer.start_id}
         # Of an eos that starts documents too, the text may have one: it ends it.
         start = {self.tokenizer.start_id} - {self.tokenizer.eos_id}
-        outside = tuple({self.tokenizer.eos_id, self.tokenizer.start_id})
-        text = _Stretch(entity, (relation, ret, end, *start))
-        in_entity = _Stretch(relation, (entity, ret, end, *outside))
-        in_relation = _Stretch(ret, (entity, relation, end, *outside))
-        self._stretches = {
-            State.TEXT: text,
-            State.TEXT_ONLY: _Stretch(entity, (entity, relation, ret, end, *start)),
-            State.ENTITY_START: _Stretch(relation, (relation, *in_entity.never)),
-            State.ENTITY: in_entity,
-            State.RELATION_START: _Stretch(ret, (ret, *in_relation.never)),
-            State.RELATION: in_relation,
+        self._never = {
+            State.TEXT: {relation, ret, end} | start,
+            State.TEXT_ONLY: {entity, relation, ret, end} | start,
+            State.ENTITY_START: {entity, relation, ret, end} | outside,
+            State.ENTITY: {entity, ret, end} | outside,
+            State.RELATION_START: {entity, relation, ret, end} | outside,
+            State.RELATION: {entity, relation, end} | outside,
         }
         self._tried = False
 
@@ -192,28 +193,39 @@ class RemoteLookupModel:
     ) -> Iterator[Asked | Answered | None]:
         """Take one row to its end. Gives what it asks and is answered, and None when it has taken a token."""
         yield from self._answer(row, policy)
+        alone = False
         while row.finish is None:
-            stretch = self._stretches[row.state]
-            if queries is not None and row.open_call is not None:
-                tokens: _Tokens = self._choice(row, stretch, sampling, seed, queries)
+            alone = alone or bool(row.banned())
+            if not alone:
+                tokens: _Tokens = self._several(row, sampling, seed, streams)
+            elif queries is not None and row.open_call is not None:
+                tokens = self._among(row, sampling, seed, queries)
             else:
-                tokens = self._next(row, stretch, sampling, seed, streams)
+                tokens = self._one(row, sampling, seed)
+            ruled_out = False
             with closing(tokens):
                 for token in tokens:
-                    if token != stretch.stop and token in stretch.never:
-                        raise LamlamError(
-                            f"{self.client.url} wrote a token that was ruled out; it has to take logit_bias by token id"
-                        )
+                    if ruled_out := not self._may(row, token, queries):
+                        break
                     row.push(token)
                     yield None
                     if row.finish is not None or row.asking is not None or row.cut:
                         break
-            row.cut = False
+            if alone and ruled_out:
+                raise LamlamError(
+                    f"{self.client.url} wrote a token that was ruled out; it has to take logit_bias by token id"
+                )
+            alone, row.cut = ruled_out, False
             yield from self._answer(row, policy)
 
-    def _choice(self, row: Row, stretch: _Stretch, sampling: Sampling, seed: int, queries: Constraint) -> _Tokens:
-        """The next token of a query, among those with which a name of the base goes on; none where the call is taken
-        back for want of one."""
+    def _may(self, row: Row, token: int, queries: Constraint | None) -> bool:
+        """Whether a token may come next."""
+        if token in self._never[row.state] or token in row.banned():
+            return False
+        return queries is None or row.open_call is None or token in self._allowed(row, queries)
+
+    def _allowed(self, row: Row, queries: Constraint) -> set[int]:
+        """The tokens with which a name of the base goes on in a row's query."""
         node = queries.entity_root
         for token in row.ids[(row.open_call or 0) + 1 :]:
             node = int(queries.advance([node], [token])[0])
@@ -221,56 +233,56 @@ class RemoteLookupModel:
         allowed = set(may.pairs[1].tolist())
         if may.hot[0] >= 0:
             allowed |= set(np.flatnonzero(queries.hot(len(self.tokenizer))[may.hot[0]]).tolist())
-        allowed -= row.banned() | ({stretch.stop} if row.refused_here() else set())
-        if not allowed:
-            row.give_up()
-        elif len(allowed) == 1:
+        return allowed - row.banned() - ({self.tokenizer.return_id} if row.refused_here() else set())
+
+    def _among(self, row: Row, sampling: Sampling, seed: int, queries: Constraint) -> _Tokens:
+        """The next token of a query among those that may come; none where the call is taken back for want of one."""
+        allowed = sorted(self._allowed(row, queries))
+        if len(allowed) > 1:
+            sent = self._sent(row, 1, None, set(), sampling, seed)
+            tokens = self.client.complete(sent._replace(allowed=allowed)).ids or []
+            if len(tokens) != 1 or tokens[0] not in allowed:
+                # Of allowed_token_ids it knows nothing: what is added to the logits of all alike leaves their order.
+                tokens = self._whole(sent._replace(bias=dict.fromkeys(allowed, _SURELY)))
+            yield from tokens
+        elif allowed:
             yield from allowed
         else:
-            yield from self._one_of(row, sorted(allowed), sampling, seed)
+            row.give_up()
 
-    def _one_of(self, row: Row, allowed: list[int], sampling: Sampling, seed: int) -> list[int]:
-        sent = Sent(row.ids, 1, None, (), {}, sampling, seed + len(row.ids), allowed)
-        tokens = self.client.complete(sent).ids or []
-        if len(tokens) != 1 or tokens[0] not in allowed:
-            raise LamlamError(
-                f"{self.client.url} wrote a token that no name of the base goes on with; constrained queries need an "
-                "engine that takes allowed_token_ids, as vLLM does"
-            )
-        return tokens
+    def _one(self, row: Row, sampling: Sampling, seed: int) -> _Tokens:
+        """The row's next token, with all that may not come ruled out: what may come after it is not the same."""
+        room = 1 if self.client.tells_ids else min(_PIECE, row.window - len(row.ids))
+        yield from self._whole(self._sent(row, room, None, self._never[row.state] | row.banned(), sampling, seed))[:1]
 
-    def _next(self, row: Row, stretch: _Stretch, sampling: Sampling, seed: int, streams: bool) -> _Tokens:
-        """The row's next tokens: up to a lookup token, to the end of its budget, or the one with bans of its own."""
-        bans = row.banned()
-        if row.open_call is None:
-            room = min(row.max_new_tokens - row.clean.tokens, row.window - len(row.ids))
-        else:
-            room = MAX_QUERY_TOKENS
-        # What may not come first must not be ruled out for all that follows.
-        alone = bool(bans) or row.state in (State.ENTITY_START, State.RELATION_START)
-        if alone:
-            room = min(room, 1 if self.client.tells_ids else _PIECE)
-        stops = row.stop if row.open_call is None else ()
-        sent = Sent(
-            row.ids,
-            max(1, room),
-            SPECIAL_TOKENS[self.tokenizer.lookup_ids.index(stretch.stop)],
-            stops,
-            {**dict.fromkeys(stretch.never, _NEVER), **dict.fromkeys(bans, _NEVER)},
-            sampling,
-            seed + len(row.ids),
-        )
+    def _several(self, row: Row, sampling: Sampling, seed: int, streams: bool) -> _Tokens:
+        """The row's next tokens, up to what asks, a stop string or the end of the row's budget; some of them may be
+        such as may not come."""
+        room = MAX_QUERY_TOKENS if row.open_call is not None else row.max_new_tokens - row.clean.tokens
+        room = min(room, row.window - len(row.ids))
+        never = set.intersection(*(self._never[state] for state in _LATER[row.state]))
+        asks = self.tokenizer.return_id
+        sent = self._sent(row, room, None if asks in never else Boundary(asks, RETURN), never, sampling, seed)
         # A stop string that the engine sees may begin in a token before, so that all has to be there.
-        if streams and self.client.tells_ids and not alone and not stops:
-            yield from self._streamed(sent, stretch)
-            return
+        if streams and self.client.tells_ids and not sent.stops:
+            yield from self._streamed(sent)
+        else:
+            yield from self._whole(sent)
+
+    def _sent(
+        self, row: Row, room: int, boundary: Boundary | None, never: set[int], sampling: Sampling, seed: int
+    ) -> Sent:
+        stops = row.stop if row.open_call is None else ()
+        bias = dict.fromkeys(sorted(never), _NEVER)
+        return Sent(row.ids, max(1, room), boundary, stops, bias, sampling, seed + len(row.ids))
+
+    def _whole(self, sent: Sent) -> list[int]:
+        """All tokens of one completion."""
         got = self.client.complete(sent)
         tokens = got.ids if got.ids is not None else self._encoded(got.text)
-        if got.stopped and not self._ended(tokens, stretch) and not any(stop in got.text for stop in row.stop):
-            tokens = [*tokens, self.tokenizer.eos_id]  # which some engines tell by stopping alone
-        yield from self._checked(tokens[:1] if alone else tokens)
+        return self._checked([*tokens, *self._untold_end(tokens, got.stopped, sent)])
 
-    def _streamed(self, sent: Sent, stretch: _Stretch) -> _Tokens:
+    def _streamed(self, sent: Sent) -> _Tokens:
         """Tokens as they come."""
         tokens: list[int] = []
         stopped = False
@@ -278,12 +290,19 @@ class RemoteLookupModel:
             for got in pieces:
                 stopped = stopped or got.stopped
                 if got.ids:
-                    tokens = got.ids
-                    yield from self._checked(tokens)
-        if stopped and not self._ended(tokens, stretch):
-            tokens = [self.tokenizer.eos_id]
-            yield from tokens
-        self._checked(tokens)
+                    tokens += self._checked(got.ids)
+                    yield from got.ids
+        end = self._untold_end(tokens, stopped, sent)
+        self._checked([*tokens, *end])
+        yield from end
+
+    def _untold_end(self, tokens: list[int], stopped: bool, sent: Sent) -> list[int]:
+        """The end of the text, where an engine has told it by stopping alone."""
+        last = tokens[-1] if tokens else None
+        if not stopped or last == self.tokenizer.eos_id or (sent.boundary and last == sent.boundary.token):
+            return []
+        written = self.tokenizer.decode_piece(tokens)
+        return [] if any(stop in written for stop in sent.stops) else [self.tokenizer.eos_id]
 
     def _checked(self, tokens: list[int]) -> list[int]:
         if not tokens:
@@ -292,17 +311,15 @@ class RemoteLookupModel:
             raise LamlamError(f"{self.client.url} answered token ids that the tokenizer does not have")
         return tokens
 
-    def _ended(self, tokens: list[int], stretch: _Stretch) -> bool:
-        return bool(tokens) and tokens[-1] in (stretch.stop, self.tokenizer.eos_id)
-
     def _encoded(self, text: str) -> list[int]:
-        """Token ids of text in the tokenizer's written form, which may end with a lookup token or the end of text."""
+        """Token ids of text in the tokenizer's written form, lookup tokens and the end of text included."""
         written = dict(zip(SPECIAL_TOKENS, self.tokenizer.lookup_ids, strict=True))
-        written[self.tokenizer.decode([self.tokenizer.eos_id])] = self.tokenizer.eos_id
-        for name, token in written.items():
-            if name and text.endswith(name):
-                return [*self.tokenizer.encode_text(text.removesuffix(name), first=False), token]
-        return self.tokenizer.encode_text(text.rstrip("\ufffd"), first=False)
+        if end := self.tokenizer.decode([self.tokenizer.eos_id]):
+            written[end] = self.tokenizer.eos_id
+        ids: list[int] = []
+        for part in re.split(f"({'|'.join(map(re.escape, written))})", text.rstrip("\ufffd")):
+            ids += [written[part]] if part in written else self.tokenizer.encode_text(part, first=False)
+        return ids
 
     def _answer(self, row: Row, policy: Policy) -> Iterator[Asked | Answered]:
         """Let the row have the base's answer, if it asks; a policy may have it ask again."""
@@ -322,8 +339,7 @@ class RemoteLookupModel:
             return None
         if not self.client.tells_ids:
             raise LamlamError(
-                f"{self.client.url} tells no token ids; constrained queries need an engine that does, and that takes "
-                "allowed_token_ids, as vLLM does"
+                f"{self.client.url} tells no token ids; constrained queries need an engine that does, such as vLLM"
             )
         return constraint_of(self.kb, self.tokenizer)
 
@@ -332,17 +348,16 @@ class RemoteLookupModel:
         if self._tried:
             return
         entity = self.tokenizer.entity_id
-        name = SPECIAL_TOKENS[0]
-        sent = Sent([self.tokenizer.start_id], 1, name, (), {entity: _SURELY}, Sampling(), 0)
+        sent = Sent([self.tokenizer.start_id], 1, Boundary(entity, ENTITY), (), {entity: _SURELY}, Sampling(), 0)
         got = self.client.complete(sent)
         if got.ids is not None:
             self.client.tells_ids = True
             good = got.ids == [entity]
         else:
-            good = got.text == name
+            good = got.text == ENTITY
         if not good:
             raise LamlamError(
-                f"{self.client.url} does not give back the token {name} that it stopped at; it has to honour "
+                f"{self.client.url} does not give back the token {ENTITY} that it stopped at; it has to honour "
                 "logit_bias, include_stop_str_in_output and skip_special_tokens=false, as vLLM does"
             )
         self._tried = True

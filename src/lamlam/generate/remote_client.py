@@ -7,6 +7,14 @@ from typing import Any, NamedTuple
 
 from lamlam.errors import LamlamError
 from lamlam.generate.sampling import Sampling
+from lamlam.text.tokens import SPECIAL_TOKENS
+
+
+class Boundary(NamedTuple):
+    """The token at which a completion stops, and how the tokenizer writes it."""
+
+    token: int
+    name: str
 
 
 class Sent(NamedTuple):
@@ -15,7 +23,7 @@ class Sent(NamedTuple):
 
     ids: Sequence[int]
     room: int
-    boundary: str | None
+    boundary: Boundary | None
     stops: Sequence[str]
     bias: Mapping[int, float]
     sampling: Sampling
@@ -86,28 +94,32 @@ class Client:
                 yield self._got(piece)
 
     def _request(self, sent: Sent) -> dict[str, Any]:
-        sampling = sent.sampling
+        sampling, boundary = sent.sampling, sent.boundary
         extra: dict[str, Any] = {
-            "include_stop_str_in_output": True,
+            "add_special_tokens": False,
+            "return_token_ids": True,  # vLLM, SGLang
             "skip_special_tokens": False,
             "spaces_between_special_tokens": False,
-            "add_special_tokens": False,
-            "return_token_ids": True,
-            "no_stop_trim": True,
+            "include_stop_str_in_output": True,  # vLLM
+            "no_stop_trim": True,  # SGLang
+            "return_tokens": True,  # llama.cpp, which tells them in what is for debugging
+            "verbose": True,
+            "preserved_tokens": list(SPECIAL_TOKENS),
+            # All of them always: an engine has defaults of its own, and some take those of the checkpoint.
+            "top_k": -1 if sampling.top_k is None else sampling.top_k,
+            "min_p": sampling.min_p,
+            "repetition_penalty": sampling.repetition_penalty,
+            "repeat_penalty": sampling.repetition_penalty,  # llama.cpp
         }
-        if sampling.top_k is not None:
-            extra["top_k"] = sampling.top_k
-        if sampling.min_p:
-            extra["min_p"] = sampling.min_p
-        if sampling.repetition_penalty != 1:
-            extra["repetition_penalty"] = sampling.repetition_penalty
+        if boundary is not None:
+            extra["stop_token_ids"] = [boundary.token]
         if sent.allowed:
             extra["allowed_token_ids"] = list(sent.allowed)
         return {
             "model": self.model,
             "prompt": list(sent.ids),
             "max_tokens": sent.room,
-            "stop": [*([] if sent.boundary is None else [sent.boundary]), *sent.stops],
+            "stop": [*([] if boundary is None else [boundary.name]), *sent.stops],
             "logit_bias": {str(token): bias for token, bias in sent.bias.items()},
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -120,7 +132,9 @@ class Client:
         if not choices or not isinstance(getattr(choices[0], "text", None), str):
             raise LamlamError(f"{self.url} answered something that is no completion; {_IS_IT}")
         choice = choices[0]
-        ids = getattr(choice, "token_ids", None) or getattr(choice, "response_token_ids", None)
+        ids = getattr(choice, "token_ids", None)
+        if ids is None:  # llama.cpp
+            ids = ((getattr(answer, "model_extra", None) or {}).get("__verbose") or {}).get("tokens")
         if ids is not None and not (isinstance(ids, list) and all(type(token) is int for token in ids)):
             raise LamlamError(f"{self.url} answered token ids that are no numbers; {_IS_IT}")
         return Got(choice.text, ids, choice.finish_reason == "stop")
