@@ -11,8 +11,8 @@ What an endpoint cannot do, or only in part (docs/engines.md says what was tried
 
 - Constrained queries need an engine that tells token ids. There is no beam: the engine would run the prefix of each of
   its beginnings.
-- A stream of an engine that tells no ids gives text a stretch at a time, up to the next answer, since text that may yet
-  grow cannot be tokenised.
+- A stream of an engine whose pieces tell no ids gives text a stretch at a time, up to the next answer, since text that
+  may yet grow cannot be tokenised.
 - Seeds give the same text again only as far as the engine keeps them; they are not those of `LookupModel`. A repetition
   penalty is the engine's own, which counts the tokens of calls too.
 """
@@ -145,7 +145,7 @@ class RemoteLookupModel:
         constrained: bool = False,
     ) -> Iterator[Text | Asked | Answered | Generation]:
         """Continue one prompt as `LookupModel.stream` does: text as soon as it is certain, each question, and its
-        answer, in order; last the whole as a Generation. An engine that tells no ids gives text by stretches."""
+        answer, in order; last the whole as a Generation. An engine whose pieces tell no ids gives text by stretches."""
         self._try()
         sampling, chosen, queries = sampling or Sampling(), named_policy(policy, self.kb), self._queries(constrained)
         row = self.row(prompt, max_new_tokens, max_lookups, stop)
@@ -264,7 +264,7 @@ class RemoteLookupModel:
         asks = self.tokenizer.return_id
         sent = self._sent(row, room, None if asks in never else Boundary(asks, RETURN), never, sampling, seed)
         # A stop string that the engine sees may begin in a token before, so that all has to be there.
-        if streams and self.client.tells_ids and not sent.stops:
+        if streams and self.client.streams_ids and not sent.stops:
             yield from self._streamed(sent)
         else:
             yield from self._whole(sent)
@@ -349,9 +349,17 @@ class RemoteLookupModel:
             return
         entity = self.tokenizer.entity_id
         sent = Sent([self.tokenizer.start_id], 1, Boundary(entity, ENTITY), (), {entity: _SURELY}, Sampling(), 0)
-        got = self.client.complete(sent)
+        try:
+            got = self.client.complete(sent)
+        except LamlamError as error:
+            if getattr(error.__cause__, "status_code", 0) not in (400, 422):
+                raise
+            raise LamlamError(
+                f"{error}; it has to be an engine that takes token ids as a prompt, and logit_bias, as vLLM, SGLang "
+                "and llama.cpp's server do"
+            ) from error
         if got.ids is not None:
-            self.client.tells_ids = True
+            self.client.tells_ids, self.client.streams_ids = True, got.streams_ids
             good = got.ids == [entity]
         else:
             good = got.text == ENTITY

@@ -32,11 +32,13 @@ class Sent(NamedTuple):
 
 
 class Got(NamedTuple):
-    """What came: text, its token ids where the engine tells them, and whether it stopped of its own."""
+    """What came: text, its token ids where the engine tells them, whether it stopped of its own, and whether each piece
+    of a stream would tell its ids too."""
 
     text: str
     ids: list[int] | None
     stopped: bool
+    streams_ids: bool
 
 
 class Client:
@@ -55,7 +57,7 @@ class Client:
             raise LamlamError(f"{url!r} is no URL of an endpoint: {self._line(error)}") from error
         self._model = model
         self._listed: Any = None
-        self.tells_ids = False
+        self.tells_ids = self.streams_ids = False
 
     @property
     def model(self) -> str:
@@ -69,9 +71,11 @@ class Client:
         return self._model
 
     def window(self) -> int | None:
-        """How many tokens the model has room for, if the endpoint tells (vLLM and SGLang do)."""
+        """How many tokens the model has room for, if the endpoint tells."""
         for one in self._models():
             length = getattr(one, "max_model_len", None)
+            if length is None and isinstance(meta := getattr(one, "meta", None), dict):  # llama.cpp
+                length = meta.get("n_ctx")
             if str(getattr(one, "id", "")) == self.model and isinstance(length, int):
                 return length
         return None
@@ -133,11 +137,12 @@ class Client:
             raise LamlamError(f"{self.url} answered something that is no completion; {_IS_IT}")
         choice = choices[0]
         ids = getattr(choice, "token_ids", None)
-        if ids is None:  # llama.cpp
+        streams_ids = ids is not None
+        if not streams_ids:  # llama.cpp; its streams leave out those of half a character
             ids = ((getattr(answer, "model_extra", None) or {}).get("__verbose") or {}).get("tokens")
         if ids is not None and not (isinstance(ids, list) and all(type(token) is int for token in ids)):
             raise LamlamError(f"{self.url} answered token ids that are no numbers; {_IS_IT}")
-        return Got(choice.text, ids, choice.finish_reason == "stop")
+        return Got(choice.text, ids, choice.finish_reason == "stop", streams_ids)
 
     def _models(self) -> list[Any]:
         if self._listed is None:
