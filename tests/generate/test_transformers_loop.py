@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from lamlam.errors import LamlamError
 from lamlam.generate import CUSTOM_GENERATE, LookupModel, lookup_generate
 from lamlam.model import LookupTokenizer, train_tokenizer
-from tests.generate.conftest import HashBase
+from tests.generate.conftest import HashBase, make_model
 
 PROMPTS = ["Ada Lovelace was born", "London. She", "in"]
 
@@ -68,6 +68,18 @@ def test_generate_gives_the_text_that_a_lookup_model_gives(folder, loaded, way):
     assert [[call[:5] for call in one.calls] for one in told.generations] == [
         [call[:5] for call in one.calls] for one in wanted
     ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spaces_around_calls_are_those_of_the_text(tokenizer, seed):
+    model, prompts = make_model(tokenizer, seed), ["Ada", "born in ", "London (", ""]
+    wanted = LookupModel(model, tokenizer, HashBase()).generate(prompts, max_new_tokens=20)
+    assert any(call.outcome == "answered" for one in wanted for call in one.calls)
+    how = {"custom_generate": lookup_generate, "lookup_tokenizer": tokenizer.hf, "kb": HashBase()}
+    for prompt, one in zip(prompts, wanted, strict=True):
+        ids = torch.tensor([[tokenizer.start_id, *tokenizer.encode_text(prompt)]])
+        out = model.generate(ids, **how, max_new_tokens=20, do_sample=False)
+        assert tokenizer.decode_piece(out[0, ids.shape[1] :].tolist()).removesuffix("<|endoftext|>") == one.text
 
 
 def test_settings_mean_what_they_mean_to_transformers(folder, loaded):

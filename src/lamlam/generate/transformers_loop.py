@@ -159,15 +159,24 @@ def _without_start(prompt: list[int], tokenizer: LookupTokenizer) -> list[int]:
 
 def _text_ids(row: Row, made: Generation) -> list[int]:
     """The tokens of the row's text, those of calls left out."""
+    names = row.tokenizer
     if row.text_end is not None:  # a stop string may begin within a token
-        return row.tokenizer.encode_text(made.text, first=False)
-    ids, start = [], row.prompt_length
+        return names.encode_text(made.text, first=False)
+    stretches, start = [], row.prompt_length
     for record in row.calls:
         if record.length and record.position >= row.prompt_length:
-            ids += row.ids[start : record.position]
+            stretches.append(row.ids[start : record.position])
             start = record.position + record.length
-    ids += row.ids[start:]
-    return [*ids, row.tokenizer.eos_id] if row.finish == "end" else ids
+    ids, *others = [*stretches, row.ids[start:]]
+    for stretch in others:
+        # One space stands before a call and one after it; the text has one of them.
+        if (text := names.decode_piece(stretch)).startswith(" "):
+            if ids and names.is_lone_space(ids[-1]):
+                ids.pop()
+            else:
+                stretch = names.encode_text(text.removeprefix(" "), first=False)
+        ids += stretch
+    return [*ids, names.eos_id] if row.finish == "end" else ids
 
 
 def _sequences(prompts: torch.Tensor, texts: list[list[int]], lm: LookupModel) -> torch.Tensor:
