@@ -86,7 +86,9 @@ def test_queries_may_be_searched_for_by_a_beam(line, generate):
         (["--top-k", "0"], "top_k 0 keeps no token"),
         (["--kb", "none.db"], "there is no base at none.db"),
         (["--as-of", "2026-01-01"], "name the base with --kb"),
-        (["--beams", "2"], "needs constrained decoding"),
+        (["--beams", "2"], "--beams searches among the queries of a base; it needs --constrained"),
+        (["--constrained"], "name the base with --kb"),
+        (["--ask", "alway"], "--ask takes always, never, or the folder of a fitted Thrust"),
     ],
 )
 def test_bad_options_are_one_line(generate, options, says):

@@ -68,8 +68,16 @@ def test_clusters_of_what_is_known_tell_it_from_what_is_far_from_all(seed, known
     assert told.questions == held_out.sum() == len(near) // 2 + len(far) // 2
     assert told.known == held_out[: len(near)].sum() == len(near) // 2
     assert told.auroc > 0.9
-    assert thrust.sizes.sum() == len(labels) - told.questions
-    assert 3 <= len(thrust.centroids) <= max(3, math.ceil(len(labels) ** 0.25))
+    assert thrust.sizes.sum() == len(near) - told.known
+    assert 3 <= len(thrust.centroids) <= max(3, math.ceil(len(near) ** 0.25))
+
+
+def test_many_that_are_not_known_do_not_draw_the_clusters_to_them():
+    rng = np.random.default_rng(0)
+    known, unknown = rng.normal(0, 1, (40, 8)), rng.normal(4, 1, (400, 8))
+    states = np.concatenate([known, unknown]).astype(np.float32)
+    _, told, _ = fit(states, [True] * 40 + [False] * 400)
+    assert told.auroc > 0.9
 
 
 def test_separation_counts_what_it_says():

@@ -36,7 +36,9 @@ def generate(
     as_of: Annotated[
         str | None, typer.Option(help="Ask the base as it was: an ISO date or time, or the name of a snapshot.")
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Tokens of new text; neither prompt nor lookups count.")] = 128,
+    max_new_tokens: Annotated[
+        int, typer.Option(min=0, help="Tokens of new text; neither prompt nor lookups count.")
+    ] = 128,
     policy: Annotated[
         NoMatch,
         typer.Option(
@@ -77,6 +79,12 @@ def generate(
 
     if as_of is not None and kb is None:
         raise LamlamError("--as-of says when to ask a base; name the base with --kb")
+    if constrained and kb is None:
+        raise LamlamError("--constrained asks only for what a base has; name the base with --kb")
+    if beams > 1 and not constrained:
+        raise LamlamError("--beams searches among the queries of a base; it needs --constrained")
+    if ask not in ("always", "never") and not Path(ask).is_dir():
+        raise LamlamError(f"--ask takes always, never, or the folder of a fitted Thrust, and there is none at {ask!r}")
     sampling = Sampling(temperature, top_k, top_p, seed, min_p, repetition_penalty)
     options: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,

@@ -40,7 +40,7 @@ def fit_command(
     seed: Annotated[int, typer.Option(min=0, help="Draws the halves, and starts the clusters.")] = 0,
     json: Json = False,
 ) -> None:
-    """Cluster a model's states on half of some questions, and set the score from which on it need not ask.
+    """Cluster a model's states on what it knows of half of some questions; set the score from which on it need not ask.
 
     Which questions it knows by itself is found out by having it answer them without lookups. How well the score tells
     them is measured on the other half.
@@ -108,6 +108,8 @@ def _show(result: dict[str, Any]) -> None:
         f"AUROC {told['auroc']:.3f} (0.5 is guessing); at the threshold {told['known_kept']:.1%} of the known go "
         f"without lookups, {told['unknown_asked']:.1%} of the others ask"
     )
+    if told["balanced_accuracy"] <= 0.5:
+        say("that is no better than guessing: ask always, or give other questions")
     if right is not None:
         say(
             f"right when asking always {right['always']:.1%}, never {right['never']:.1%}, adaptively "

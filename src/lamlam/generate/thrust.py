@@ -9,7 +9,8 @@ m_k and d_k(q) = m_k - f(q), the score of a question q is
 
 which is high near a large cluster of questions like q, and low far from all of them, or between clusters that pull in
 all directions. K is the fourth root of the number of questions, rounded up, and at least 3. f is the state of the last
-layer at the last token of the prompt.
+layer at the last token of the prompt. Clustered are questions that the model answers without lookups: near what it does
+not know as near to what it knows says nothing (docs/decoder.md has figures of both).
 
 Where a score says "knows enough", lookups are off for that prompt. The threshold is fitted to questions of which it is
 known whether the model answers them without lookups: that of the best balanced accuracy.
@@ -124,7 +125,7 @@ class Fitted(NamedTuple):
 
 
 def fit(states: npt.NDArray[np.float32], known: Sequence[bool], seed: int = 0, fingerprint: str = "") -> Fitted:
-    """Clusters and threshold from one half of the questions, and how they separate the other half.
+    """Clusters (of the known) and threshold from one half of the questions, and how they separate the other half.
 
     `states`: float32[questions, hidden]; `known`: whether the model answers each without lookups. Halves are drawn, by
     `seed`, from the known and the unknown ones alike. LamlamError where there are too few of either.
@@ -138,7 +139,7 @@ def fit(states: npt.NDArray[np.float32], known: Sequence[bool], seed: int = 0, f
     for which in (labels, ~labels):
         members = rng.permutation(np.flatnonzero(which))
         fitting[members[: (len(members) + 1) // 2]] = True
-    mine = states[fitting].astype(np.float64)
+    mine = states[fitting & labels].astype(np.float64)
     clusters = min(max(3, math.ceil(len(mine) ** 0.25)), len(np.unique(mine, axis=0)))
     centroids, owner = kmeans2(mine, clusters, minit="++", seed=seed)
     sizes = np.bincount(owner, minlength=clusters)
