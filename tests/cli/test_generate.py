@@ -66,6 +66,21 @@ def test_a_stream_prints_the_same_text(generate):
     assert whole.out.startswith(PROMPT)
 
 
+def test_a_stream_of_objects(line, generate):
+    options = ("--kb", line.folder / "facts.db", "--json")
+    *events, whole = map(json.loads, generate(*options, "--stream").out.splitlines())
+    (wanted,) = map(json.loads, generate(*options).out.splitlines())
+    for one in (*whole["calls"], *whole["citations"], *wanted["calls"], *wanted["citations"]):
+        del one["time"]
+    assert whole == wanted
+    assert "".join(one.get("text", "") for one in events) == whole["text"]
+    asked = [one["asked"] for one in events if "asked" in one]
+    assert [(one["entity"], one["relation"]) for one in asked] == [
+        (one["entity"], one["relation"]) for one in whole["calls"]
+    ]
+    assert [one["answered"] for one in events if "answered" in one] == [one["match"] for one in whole["calls"]]
+
+
 def test_lookups_are_shown(line, generate):
     shown = generate("--kb", line.folder / "facts.db", "--show-lookups", prompt="[x] [/red]")
     assert shown.code == 0

@@ -16,6 +16,7 @@ from lamlam.errors import LamlamError
 
 if TYPE_CHECKING:
     from lamlam.generate import Generation, LookupModel
+    from lamlam.kb import Match
 
 
 class NoMatch(StrEnum):
@@ -65,7 +66,9 @@ def generate(
     beams: Annotated[
         int, typer.Option(min=1, help="With --constrained: search for each query by a beam so wide; 1 is greedy.")
     ] = 1,
-    stream: Annotated[bool, typer.Option("--stream", help="Print text as it comes.")] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Print text as it comes; with --json, an object a line for each event.")
+    ] = False,
     show_lookups: Annotated[bool, typer.Option("--show-lookups", help="Show what was asked and answered.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -100,12 +103,16 @@ def generate(
         if base is not None and as_of is not None:
             base = base.as_of(as_of)
         lm = LookupModel.from_pretrained(model, base)
-        if stream and not as_json:
-            _stream(lm, prompt, show_lookups, options)
+        made_with = {"base": kb, "as_of": as_of, "policy": policy.value, "seed": seed}
+        if stream:
+            if as_json:
+                _stream_json(lm, prompt, made_with, options)
+            else:
+                _stream(lm, prompt, show_lookups, options)
             return
         [result] = lm.generate([prompt], **options)
     if as_json:
-        emit_json({"base": kb, "as_of": as_of, "policy": policy.value, "seed": seed, **_as_json(result)})
+        emit_json({**made_with, **_as_json(result)})
         return
     print_generation(result, show_lookups)
 
@@ -140,6 +147,21 @@ def _stream(lm: LookupModel, prompt: str, show_lookups: bool, options: dict[str,
     console.print()
 
 
+def _stream_json(lm: LookupModel, prompt: str, made_with: dict[str, Any], options: dict[str, Any]) -> None:
+    """Print each event as an object in a line; the last is what `--json` prints without a stream."""
+    from lamlam.generate import Answered, Asked, Text
+
+    for event in lm.stream(prompt, **options):
+        if isinstance(event, Text):
+            emit_json({"text": event.text})
+        elif isinstance(event, Asked):
+            emit_json({"asked": asdict(event)})
+        elif isinstance(event, Answered):
+            emit_json({"answered": _match_json(event.match)})
+        else:
+            emit_json({**made_with, **_as_json(event)})
+
+
 def _cited(result: Generation) -> str:
     """The text as rich markup, the number of its citation after each cited span."""
     parts, position = [], 0
@@ -156,9 +178,13 @@ def _as_json(result: Generation) -> dict[str, Any]:
         state[name] = [
             {
                 **entry._asdict(),
-                "match": {**entry.match._asdict(), "fact": entry.match.fact._asdict()} if entry.match else None,
+                "match": _match_json(entry.match),
                 "time": entry.time.isoformat() if entry.time else None,
             }
             for entry in getattr(result, name)
         ]
     return state
+
+
+def _match_json(match: Match | None) -> dict[str, Any] | None:
+    return None if match is None else {**match._asdict(), "fact": match.fact._asdict()}
