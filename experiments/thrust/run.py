@@ -25,7 +25,7 @@ from lamlam.demo.probes import Probe, probes
 from lamlam.demo.world import World
 from lamlam.evaluate.matching import strict
 from lamlam.generate import Generation, LookupModel
-from lamlam.generate.thrust import Thrust
+from lamlam.generate.thrust import Thrust, fit, prompt_states
 from lamlam.kb import KnowledgeBase
 from lamlam.text import Document
 from lamlam.train import make_recipe, pretrain
@@ -57,12 +57,17 @@ def main() -> None:
     questions = folder / "questions.jsonl"
     questions.write_text("".join(json.dumps(one._asdict()) + "\n" for one in fitted))
     lamlam = str(Path(sys.executable).with_name("lamlam"))
-    fit = [lamlam, "thrust", "fit", str(model), str(questions), str(folder / "thrust"), "--kb", str(base)]
-    subprocess.run(fit, check=True)
+    command = [lamlam, "thrust", "fit", str(model), str(questions), str(folder / "thrust"), "--kb", str(base)]
+    subprocess.run(command, check=True)
     names = {one.name for one in famous} | {world.value(one.name, "Notable Work") for one in famous}
     with KnowledgeBase.open(base) as kb:
         lm = LookupModel.from_pretrained(model, kb, device="cpu")
         _ask(lm, held_out[:8], "always")  # what is built once is not timed
+        alone = lm.generate([one.prompt for one in asked], max_new_tokens=24, max_lookups=0)
+        known = [strict(text.text, [one.value]) for one, text in zip(asked, alone, strict=True)]
+        states = prompt_states(lm.model, lm.tokenizer, [lm.tokenizer.encode_text(one.prompt) for one in asked])
+        drawn = [fit(states, known, seed).separation.auroc for seed in range(8)]
+        print("AUROC on held-out halves of all questions, drawn by seeds 0 to 7:", *(f"{one:.2f}" for one in drawn))
         rows = [_ask(lm, held_out, how, names) for how in ("always", "never", Thrust.load(folder / "thrust"))]
     print(f"{len(held_out)} questions, {sum(one.entity in names for one in held_out)} about the famous, {values}")
     print("| asking | lookups per 100 words | right, famous | right, others | right | tokens/s |")

@@ -9,8 +9,8 @@ m_k and d_k(q) = m_k - f(q), the score of a question q is
 
 which is high near a large cluster of questions like q, and low far from all of them, or between clusters that pull in
 all directions. K is the fourth root of the number of questions, rounded up, and at least 3. f is the state of the last
-layer at the last token of the prompt. Clustered are questions that the model answers without lookups: near what it does
-not know as near to what it knows says nothing (docs/decoder.md has figures of both).
+layer at the last token of the prompt. Clustered are the questions that the model answers without lookups: where
+others are clustered too, near is what is frequent, not what is known (experiments/thrust/README.md has figures).
 
 Where a score says "knows enough", lookups are off for that prompt. The threshold is fitted to questions of which it is
 known whether the model answers them without lookups: that of the best balanced accuracy.
