@@ -33,6 +33,8 @@ class Endpoint:
     honours_stop: bool = True
     honours_allowed: bool = True
     tells_window: bool = True
+    as_llama: bool = False
+    """Tell ids and the window as llama.cpp does, and leave stop strings out; `tells_ids` has to be off."""
     models: tuple[str, ...] = ("tiny",)
     faults: list[str] = field(default_factory=list)
     requests: list[dict] = field(default_factory=list)
@@ -46,6 +48,8 @@ class Endpoint:
         choice["text"] = "".join(piece["choices"][0]["text"] for piece in pieces)
         if self.tells_ids:
             choice["token_ids"] = [token for piece in pieces for token in piece["choices"][0]["token_ids"]]
+        if self.as_llama:
+            whole["__verbose"] = {"tokens": [token for piece in pieces for token in piece["__verbose"]["tokens"]]}
         return whole
 
     @torch.inference_mode()
@@ -85,7 +89,9 @@ class Endpoint:
             choice = {"index": 0, "text": shown, "logprobs": None, "finish_reason": finish}
             if self.tells_ids:
                 choice["token_ids"] = [token]
-            yield {"id": "c", "object": "text_completion", "created": 0, "model": body["model"], "choices": [choice]}
+            debugging = {"__verbose": {"tokens": [token]}} if self.as_llama and body["verbose"] else {}
+            head = {"id": "c", "object": "text_completion", "created": 0, "model": body["model"]}
+            yield {**head, "choices": [choice], **debugging}
             if last:
                 break
 
@@ -95,7 +101,8 @@ def app_of(endpoint: Endpoint) -> FastAPI:
 
     @app.get("/v1/models")
     def models() -> dict:
-        window = {"max_model_len": 512} if endpoint.tells_window else {}
+        window = {"meta": {"n_ctx": 512}} if endpoint.as_llama else {"max_model_len": 512}
+        window = window if endpoint.tells_window else {}
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "t", **window} for name in endpoint.models]
         return {"object": "list", "data": data}
 

@@ -9,8 +9,10 @@ import torch
 
 from lamlam.errors import LamlamError
 from lamlam.generate import Generation, LookupModel, RemoteLookupModel, Sampling, Text
+from lamlam.generate.remote_client import Boundary, Sent
 from lamlam.kb import Fact, KnowledgeBase
 from lamlam.model import train_tokenizer
+from lamlam.text.tokens import RETURN
 from tests.generate.completions_server import KEY, Endpoint, running
 from tests.generate.conftest import HashBase, make_model
 from tests.generate.test_joining import FACTS
@@ -100,6 +102,26 @@ def test_so_does_an_engine_that_tells_no_ids(plain, options):
     assert not there.client.tells_ids
 
 
+@pytest.mark.parametrize("options", [{}, {"policy": "retry"}, {"stop": ["e", "Lon"]}], ids=str)
+def test_so_does_an_engine_that_tells_ids_as_llama_cpp_does(endpoint, remote, options):
+    endpoint.as_llama, endpoint.tells_ids, endpoint.honours_stop = True, False, False
+    here, there = LookupModel(endpoint.model, endpoint.tokenizer, HashBase()), remote()
+    wanted = without_times(here.generate(PROMPTS, max_new_tokens=14, **options))
+    assert without_times(there.generate(PROMPTS, max_new_tokens=14, **options)) == wanted
+    assert events_of(there, PROMPTS[0], max_new_tokens=14, **options)[-1] == wanted[0]
+    assert there.client.tells_ids
+    assert there.window == 512
+    assert not any(body.get("stream") for body in endpoint.requests)  # its pieces leave ids out
+
+
+def test_an_engine_that_takes_text_alone_is_refused_in_one_line(endpoint, remote):
+    endpoint.faults = ["422"]
+    there = remote(model="tiny", window=512)
+    with pytest.raises(LamlamError, match="an engine that takes token ids as a prompt") as raised:
+        there.generate(["Ada"])
+    assert "\n" not in str(raised.value)
+
+
 def test_lookups_off_prompts_with_calls_and_budgets(endpoint, remote):
     tokenizer = endpoint.tokenizer
     off = remote(kb=None)
@@ -127,6 +149,16 @@ def test_prompts_go_out_as_ids_with_the_prefix_before_them(endpoint, remote):
     taken_back = sum(len(two) <= len(one) for one, two in pairwise(prompts))
     assert longer + taken_back >= len(prompts) - 1  # what the engine has cached is what comes again
     assert longer >= len(prompts) // 2
+
+
+def test_ordinary_characters_that_look_like_a_lookup_token_end_nothing(endpoint, remote):
+    names, there = endpoint.tokenizer, remote()
+    sent = Sent([names.start_id], 9, Boundary(names.return_id, RETURN), ["."], {}, Sampling(), 0)
+    for text, ends in ((f"see {RETURN}", False), ("see it.", False), ("see it", True)):
+        told = there._untold_end(names.encode_text(text), True, sent)
+        assert told == ([names.eos_id] if ends else [])
+    assert there._untold_end([*names.encode_text("see"), names.return_id], True, sent) == []
+    assert there._untold_end(names.encode_text("see"), False, sent) == []
 
 
 def test_sampling_goes_to_the_engine(endpoint, remote):

@@ -301,8 +301,10 @@ class RemoteLookupModel:
         last = tokens[-1] if tokens else None
         if not stopped or last == self.tokenizer.eos_id or (sent.boundary and last == sent.boundary.token):
             return []
+        # What is written like the boundary in ordinary characters stops an engine as well.
+        stops = [*sent.stops, *([sent.boundary.name] if sent.boundary else ())]
         written = self.tokenizer.decode_piece(tokens)
-        return [] if any(stop in written for stop in sent.stops) else [self.tokenizer.eos_id]
+        return [] if any(stop in written for stop in stops) else [self.tokenizer.eos_id]
 
     def _checked(self, tokens: list[int]) -> list[int]:
         if not tokens:
