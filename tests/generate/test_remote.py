@@ -135,8 +135,14 @@ def test_lookups_off_prompts_with_calls_and_budgets(endpoint, remote):
     assert there.generate([], max_new_tokens=5) == []
     assert there.generate(["Ada"], max_new_tokens=0)[0].text == ""
     assert there.window == 512
-    with pytest.raises(LamlamError, match="shorten it"):
-        there.generate(["Ada " * 600])
+    for prompt, stop, said in (
+        ("Ada " * 600, (), "shorten it"),
+        ("x" * 1_000_000, (), "1,000,000 characters, more than the model's window of 512"),
+        ([10**6], (), "token ids outside"),
+        ("Ada", [""], "an empty stop string"),
+    ):
+        with pytest.raises(LamlamError, match=said):
+            there.generate([prompt], stop=stop)
     with pytest.raises(LamlamError, match="list of prompts"):
         there.generate("Ada")
 

@@ -3,11 +3,11 @@
 from lamlam.generate.ask import Ask, Asking
 from lamlam.generate.constraint import Constraint
 from lamlam.generate.engine import Engine
-from lamlam.generate.lookup_model import LookupModel, Prompt
+from lamlam.generate.lookup_model import LookupModel
 from lamlam.generate.policy import Policy, PolicyName, abstain, named_policy, nearest, retry, unknown
 from lamlam.generate.prose import AnsweredCall, Citation, Generation
 from lamlam.generate.remote import RemoteLookupModel
-from lamlam.generate.request import Answered, Base, Event, Request, Text
+from lamlam.generate.request import Answered, Base, Event, Prompt, Request, Text
 from lamlam.generate.row import Asked, Retry, Row, State, Verdict
 from lamlam.generate.sampling import Sampling
 from lamlam.generate.transformers_loop import CUSTOM_GENERATE, LookupOutput, lookup_generate

@@ -17,16 +17,10 @@ from lamlam.generate.constraint import constraint_of
 from lamlam.generate.engine import Engine
 from lamlam.generate.policy import Policy, PolicyName, named_policy
 from lamlam.generate.prose import Generation, certain_text, generation
-from lamlam.generate.request import Answered, Base, Event, Request, Text
+from lamlam.generate.request import Answered, Base, Event, Prompt, Request, Text, row_of
 from lamlam.generate.row import Asked, Row
 from lamlam.generate.sampling import Sampling
 from lamlam.model import LookupTokenizer, load_model
-
-Prompt = str | Sequence[int]
-"""Plain text, or token ids, which may hold calls and end within the query of one."""
-
-_MOST_CHARACTERS = 64
-"""For a token of the window: a prompt with more is not tokenised in order to find out that it is too long."""
 
 
 class LookupModel:
@@ -135,21 +129,8 @@ class LookupModel:
     def row(self, prompt: Prompt, max_new_tokens: int, max_lookups: int, stop: str | Sequence[str] = ()) -> Row:
         """The prompt as a row for an engine; LamlamError where it does not fit into the model's window."""
         window = int(self.model.config.max_position_embeddings)
-        if isinstance(prompt, str):
-            if len(prompt) > _MOST_CHARACTERS * window:
-                raise LamlamError(
-                    f"the prompt has {len(prompt):,} characters, more than the model's window of {window} tokens holds"
-                )
-            ids = self.tokenizer.encode_text(prompt)
-        else:
-            ids = [int(token) for token in prompt]
-            if any(not 0 <= token < len(self.tokenizer) for token in ids):
-                raise LamlamError(f"the prompt has token ids outside the tokenizer's {len(self.tokenizer)}")
-        stops = (stop,) if isinstance(stop, str) else tuple(stop)
-        if any(not text for text in stops):
-            raise LamlamError("an empty stop string stands everywhere; leave it out")
         lookups = max_lookups if self.kb is not None else 0
-        return Row(self.tokenizer, ids, max_new_tokens, lookups, window, stop=stops)
+        return row_of(self.tokenizer, prompt, max_new_tokens, lookups, window, stop)
 
     def engine(self, slots: int, constrained: bool = False, beams: int = 1) -> Engine:
         """The engine that runs this model's requests; a larger one is made where `slots` are more than it has, unless

@@ -35,7 +35,7 @@ from lamlam.generate.constraint import Constraint, constraint_of
 from lamlam.generate.policy import Policy, PolicyName, named_policy
 from lamlam.generate.prose import Generation, certain_text, generation
 from lamlam.generate.remote_client import Boundary, Client, Sent
-from lamlam.generate.request import Answered, Base, Text
+from lamlam.generate.request import Answered, Base, Text, row_of
 from lamlam.generate.row import MAX_QUERY_TOKENS, Asked, Row, State
 from lamlam.generate.sampling import Sampling
 from lamlam.model import LookupTokenizer
@@ -162,10 +162,8 @@ class RemoteLookupModel:
         self, prompt: str | Sequence[int], max_new_tokens: int, max_lookups: int, stop: str | Sequence[str] = ()
     ) -> Row:
         """The prompt as a row; LamlamError where it does not fit into the model's window."""
-        ids = self.tokenizer.encode_text(prompt) if isinstance(prompt, str) else [int(token) for token in prompt]
-        stops = (stop,) if isinstance(stop, str) else tuple(stop)
         lookups = max_lookups if self.kb is not None else 0
-        return Row(self.tokenizer, ids, max_new_tokens, lookups, self.window, stop=stops)
+        return row_of(self.tokenizer, prompt, max_new_tokens, lookups, self.window, stop)
 
     def close(self) -> None:
         """Let go of the connections to the endpoint; so does leaving a `with` block."""

@@ -6,10 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+from lamlam.errors import LamlamError
 from lamlam.generate.policy import Policy, abstain
 from lamlam.generate.row import Asked, Row
 from lamlam.generate.sampling import Sampling
 from lamlam.kb import Match
+from lamlam.model import LookupTokenizer
+
+Prompt = str | Sequence[int]
+"""Plain text, or token ids, which may hold calls and end within the query of one."""
+
+_MOST_CHARACTERS = 64
+"""For a token of the window: a prompt with more is not tokenised in order to find out that it is too long."""
 
 
 class Base(Protocol):
@@ -57,3 +65,29 @@ class Answered:
     """The base's answer to the `Asked` before it, or what the policy took for one; None where there is none."""
 
     match: Match | None
+
+
+def row_of(
+    tokenizer: LookupTokenizer,
+    prompt: Prompt,
+    max_new_tokens: int,
+    max_lookups: int,
+    window: int,
+    stop: str | Sequence[str] = (),
+) -> Row:
+    """A prompt as a row. LamlamError where it does not fit into the window, has ids that the tokenizer does not, or
+    `stop` has an empty string."""
+    if isinstance(prompt, str):
+        if len(prompt) > _MOST_CHARACTERS * window:
+            raise LamlamError(
+                f"the prompt has {len(prompt):,} characters, more than the model's window of {window} tokens holds"
+            )
+        ids = tokenizer.encode_text(prompt)
+    else:
+        ids = [int(token) for token in prompt]
+        if any(not 0 <= token < len(tokenizer) for token in ids):
+            raise LamlamError(f"the prompt has token ids outside the tokenizer's {len(tokenizer)}")
+    stops = (stop,) if isinstance(stop, str) else tuple(stop)
+    if any(not text for text in stops):
+        raise LamlamError("an empty stop string stands everywhere; leave it out")
+    return Row(tokenizer, ids, max_new_tokens, max_lookups, window, stop=stops)
