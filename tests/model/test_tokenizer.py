@@ -7,14 +7,16 @@ from transformers import PreTrainedTokenizerFast
 
 from lamlam.errors import LamlamError
 from lamlam.model import LookupTokenizer, add_lookup_tokens, train_tokenizer
+from lamlam.text.tokens import SPECIAL_TOKENS
 from tests.text.hostile_documents import strings
 
 TOKENIZER = train_tokenizer(["Ada Lovelace was born on 10 December 1815 in London."] * 3, vocab_size=300)
 
 
-def plain_tokenizer(**special: str) -> PreTrainedTokenizerFast:
-    """A tokenizer without lookup tokens."""
-    backend = Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "a": 2}, unk_token="<unk>"))
+def plain_tokenizer(*words: str, **special: str) -> PreTrainedTokenizerFast:
+    """A tokenizer without lookup tokens, but with these words in its vocabulary."""
+    vocabulary = {word: i for i, word in enumerate(["<unk>", "</s>", "a", *words])}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
 
@@ -65,6 +67,13 @@ def test_a_bos_token_starts_documents():
 def test_a_tokenizer_without_the_four_tokens_is_refused():
     with pytest.raises(LamlamError, match=r"some\.model has no lookup tokens: <\|db_entity\|>, .* add the four"):
         LookupTokenizer(plain_tokenizer(eos_token="</s>"), name="some.model")
+
+
+def test_a_tokenizer_that_splits_the_four_tokens_is_refused():
+    splits = plain_tokenizer(*SPECIAL_TOKENS, eos_token="</s>")  # it has them, but its pre-tokenizer cuts them up
+    assert splits.convert_tokens_to_ids(SPECIAL_TOKENS[0]) == 3
+    with pytest.raises(LamlamError, match=r"<\|db_end\|> missing or split into pieces"):
+        LookupTokenizer(splits)
 
 
 def test_a_tokenizer_without_an_end_is_refused():

@@ -116,7 +116,7 @@ def train_local(
         (folder / "relations.json").write_text(json.dumps(names, indent=1, sort_keys=True), encoding="utf-8")
     return {
         "documents": len(examples),
-        "judged_by": len(by),
+        "chosen_on": len(by),
         "span_f1": f1,
         "least": least,
         "relation_names": len(names),

@@ -72,7 +72,7 @@ def train_annotator(
         emit_json({"out": str(out), **result})
         return
     say(f"{out}: learnt from {result['documents']:,} documents, seed {seed}; tenth {held_out} was not looked at")
-    say(f"span F1 {result['span_f1']:.3f} on the {result['judged_by']:,} documents that chose the threshold")
+    say(f"span F1 {result['span_f1']:.3f} on the {result['chosen_on']:,} documents that chose the threshold")
 
 
 def _tune(
