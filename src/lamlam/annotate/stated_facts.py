@@ -62,9 +62,9 @@ _TELLING = frozenset(
 
 
 _NAME_BEFORE = re.compile(
-    r"(?:(?:University|[A-Z]\w+ (?:Court|District)) of|Party of the|[A-Z]\w+ de|\d[-–/]|[A-Z]\w*[-–]) ?$"
+    r"(?:University of|[A-Z]\w+ de|[A-Z]\w+ (?:Court|District) of|\d[-–/]|[A-Z]\w*[-–]|\w\.\w+) ?$"
 )
-"""Before "North Carolina", "Soviet Union", "Gijón"; before "4,285" in "4,181-4,285", "Conservative" in "Liberal-…"."""
+"""Before "North Carolina", "Gijón"; before "4,285" in "4,181-4,285", "Conservative" in "Liberal-…"."""
 
 
 def fact_doubt(doc: Doc, span: Span, lookup: Lookup) -> str | None:
@@ -74,10 +74,8 @@ def fact_doubt(doc: Doc, span: Span, lookup: Lookup) -> str | None:
     before, behind = doc.text[max(0, span[0] - 30) : span[0]], doc.text[span[1] : span[1] + 2]
     if behind.startswith(":"):
         return TRANSLATED  # "(French: Baisers volés)"
-    if re.search(
-        r"(?:University of|[A-Z]\w+ de|[A-Z]\w+ (?:Court|District) of|\d[-–/]|[A-Z]\w*[-–]|\w\.\w+) ?$", before
-    ):
-        return NAMED_ONLY  # "University of North Carolina", "4,181-4,285", "Liberal-Conservative"
+    if _NAME_BEFORE.search(before):
+        return NAMED_ONLY
     if re.match(r"[-–][A-Z\d]", behind):
         return NAMED_ONLY
     return None
