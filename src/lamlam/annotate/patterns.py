@@ -96,6 +96,9 @@ def opening_name(sentence: str, names: Names) -> int:
     a_list = names.subject.startswith("List of ")  # "Castle" of "List of Castle episodes" is something else
     if found is None or a_list or _NO_NAME.match(sentence) or (names.person and " and " in found.group()):
         return 0
+    whole = re.match(rf"(?:The )?{re.escape(bare_title(names.subject))}(?!\w)", sentence)
+    if whole is not None and whole.end() > found.end():  # "Goodbye South, Goodbye"
+        return 0
     title = {word for word in normalise(bare_title(names.subject)).split() if len(word) > 2} - _SMALL
     shared = len(title & set(normalise(found.group()).split()))
     return found.end() if 2 * shared >= len(title) + names.person and shared else 0
