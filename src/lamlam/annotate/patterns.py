@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
 
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.merge import with_calls
@@ -23,7 +24,7 @@ LONGEST_SENTENCE = 1_000
 
 _OPENING = re.compile(
     r"(?:(?!\s(?:has|had|have|which|that|who|began|took|featur|represent|play|won|compet))[^\n;:]){2,100}?"
-    r"(?=\s*[(\[/]|,\s|\s(?:is|was|are|were)\b)"
+    r"(?=\s*[(\[/]|,\s(?!Ltd|Inc|LLC)|\s(?:is|was|are|were|has|had|took|began|represent(?:s|ed)?|featur(?:es|ed)|competed|premiered|aired)\b)"
 )
 _WORD = re.compile(r"[a-z]+")
 _NEGATION = re.compile(r"\b(?:not|never|no longer|neither|failed|proposed|planned)\b")
@@ -31,6 +32,63 @@ _NO_NAME = re.compile(
     r"(?:In|At|On|Born|During|After|Since|From|As|For|With|By|Following|Although|When|While|Under|There|This|These"
     r"|His|Her|Its|Founded|Located|Released)\b"
 )
+_ALSO_CALLED = {
+    "track": ["song", "single"],
+    "song": ["single"],
+    "single": ["song"],
+    "movie": ["film"],
+    "film": ["movie"],
+    "record": ["album", "ep"],
+    "album": ["ep"],
+    "show": ["series", "sitcom", "program", "programme", "telenovela"],
+    "series": ["sitcom", "show", "drama", "telenovela", "anime"],
+    "program": ["series", "show"],
+    "game": ["videogame"],
+    "building": [
+        "church",
+        "house",
+        "home",
+        "hotel",
+        "theatre",
+        "theater",
+        "library",
+        "skyscraper",
+        "courthouse",
+        "mansion",
+    ],
+    "house": ["home", "residence", "mansion"],
+    "structure": ["bridge", "building", "tower"],
+    "church": ["chapel", "cathedral"],
+    "event": ["tournament", "championships", "championship", "race", "competition", "festival"],
+    "tournament": ["championships", "championship", "cup", "open"],
+    "competition": ["tournament", "league", "championship", "cup"],
+    "race": ["rally"],
+    "company": ["corporation", "manufacturer", "firm", "retailer", "airline", "publisher", "brand"],
+    "club": ["team"],
+    "team": ["club", "franchise"],
+    "school": ["academy", "college"],
+    "college": ["university"],
+    "institution": ["university", "college"],
+    "town": ["municipality", "city", "commune"],
+    "city": ["town", "municipality"],
+    "village": ["hamlet", "commune"],
+    "stadium": ["arena", "ground", "venue"],
+    "venue": ["stadium", "arena"],
+    "station": ["stop"],
+    "newspaper": ["daily", "weekly"],
+    "magazine": ["journal"],
+    "book": ["novel"],
+    "novel": ["book"],
+    "organization": ["association", "union", "federation"],
+    "organisation": ["association", "union", "federation"],
+    "group": ["band"],
+    "band": ["group", "duo", "trio"],
+    "ship": ["destroyer", "cruiser", "frigate", "steamer", "battleship"],
+    "facility": ["airport", "hospital", "prison", "stadium"],
+    "plant": ["herb", "shrub"],
+    "aircraft": ["airliner", "fighter", "bomber"],
+}
+"""What else a text calls its subject, by the nouns that it says the subject is: "The track" for a song."""
 _SMALL = frozenset({"the", "and", "for", "season", "list"})
 
 
@@ -74,7 +132,8 @@ def mention_pattern(names: Names) -> re.Pattern[str]:
     # "Westlake" for "Westlake, Ohio"
     short = {name.split(",")[0] for name in names.spellings} - {""}
     spoken = sorted(names.spellings | short, key=len, reverse=True)
-    forms = [rf"[Tt]h(?:e|is) (?:{'|'.join(map(_either_case, sorted(names.nouns)))})"] if names.nouns else []
+    nouns = names.nouns | {word for word, others in _ALSO_CALLED.items() if not names.nouns.isdisjoint(others)}
+    forms = [rf"[Tt]h(?:e|is) (?:{'|'.join(map(_either_case, sorted(nouns)))})"] if names.nouns else []
     forms += ["[Hh]e", "[Ss]he"] if names.person else ["[Ii]t", "[Tt]hey"]
     genitive = "[Hh]is|[Hh]er" if names.person else "[Ii]ts|[Tt]heir"
     one = "|".join([*(re.escape(name) for name in spoken), *forms])
@@ -101,7 +160,11 @@ def opening_name(sentence: str, names: Names) -> int:
         return 0
     title = {word for word in normalise(bare_title(names.subject)).split() if len(word) > 2} - _SMALL
     shared = len(title & set(normalise(found.group()).split()))
-    return found.end() if 2 * shared >= len(title) + names.person and shared else 0
+    if 2 * shared >= len(title) + names.person and shared:
+        return found.end()
+    # "Burhakaba" for "Buurhakaba"
+    alike = not names.person and SequenceMatcher(None, names.subject.lower(), found.group().lower()).ratio() >= 0.8
+    return found.end() if alike else 0
 
 
 def _in_sentence(
@@ -116,6 +179,7 @@ def _in_sentence(
     if not places:
         rules = [rule for rule in rules if rule.anywhere]
     lower = read.lower()
+    known = f" {normalise(subject)} "  # "church" tells nothing of "First Church", but "historic church" does
     calls: list[Call] = []
     taken: list[Span] = []
     for rule in rules:
@@ -133,6 +197,8 @@ def _in_sentence(
             if value.endswith(("'s", "’s")):
                 continue
             if any(start < other and one < end for one, other in taken):
+                continue
+            if relation == "Type" and f" {normalise(value)} " in known:
                 continue
             taken.append((start, end))
             at = offset + start

@@ -44,7 +44,7 @@ SUBJECT, GENITIVE = "\ue000", "\ue001"
 _GAP = rf"[^.;()\n{SUBJECT}{GENITIVE}]{{0,80}}?"
 _BRACKETS = r"\([^()]*(?:\([^()]*\)[^()]*)*\)"
 _IS = (
-    rf"(?:[^()\n.;]{{0,60}}?{_BRACKETS})?(?:,[^.;()\n]{{1,80}}?,)?,? (?:is|was|are|were)"
+    rf"(?:[^()\n.;]{{0,60}}?{_BRACKETS}(?: {_BRACKETS})?)?(?:,[^.;()\n]{{1,80}}?,)?,? (?:is|was|are|were)"
     "(?: (?:also|currently|now|today))?"
 )
 _SUBJECT_SLOTS = {"subject": SUBJECT, "subject's": GENITIVE, "subject is": SUBJECT + _IS}
