@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
+from operator import itemgetter
 
 from lamlam.annotate.coreference import Names
 from lamlam.annotate.merge import with_calls
@@ -97,7 +98,9 @@ class Patterns:
 
     def __init__(self, rules: Sequence[Rule] | None = None) -> None:
         every = list(load_rules() if rules is None else rules)
-        self._rules = {about: [rule for rule in every if rule.about in (None, about)] for about in ("person", "thing")}
+        self._rules = {
+            about: _by_word(rule for rule in every if rule.about in (None, about)) for about in ("person", "thing")
+        }
 
     def annotate(self, documents: Iterable[Document]) -> Iterator[Document]:
         """The documents with calls for what they say about their titles; a document without a title stays as it is."""
@@ -112,8 +115,7 @@ class Patterns:
 
     def calls(self, text: str, names: Names) -> list[Call]:
         """What the rules find, in the order of the text; of several values at one place, the first rule's."""
-        words = {"", *_WORD.findall(text.lower())}
-        rules = [rule for rule in self._rules["person" if names.person else "thing"] if rule.word in words]
+        rules = self._rules["person" if names.person else "thing"]
         mentions = mention_pattern(names)
         begin = heading_end(text)
         begun = False
@@ -125,6 +127,14 @@ class Patterns:
             begun = True
             found += _in_sentence(text[start:end], start, rules, mentions, names.subject, opening)
         return found
+
+
+def _by_word(rules: Iterable[Rule]) -> dict[str, list[tuple[int, Rule]]]:
+    """The rules with their ranks, by the word that a sentence has to hold for them."""
+    by: dict[str, list[tuple[int, Rule]]] = {}
+    for rank, rule in enumerate(rules):
+        by.setdefault(rule.word, []).append((rank, rule))
+    return by
 
 
 def mention_pattern(names: Names) -> re.Pattern[str]:
@@ -170,20 +180,19 @@ def opening_name(sentence: str, names: Names) -> int:
 def _in_sentence(
     sentence: str,
     offset: int,
-    rules: Iterable[Rule],
+    rules: Mapping[str, Sequence[tuple[int, Rule]]],
     mentions: re.Pattern[str],
     subject: str,
     opening: int,
 ) -> list[Call]:
     read, places = _with_subject_marked(sentence, mentions, opening)
-    if not places:
-        rules = [rule for rule in rules if rule.anywhere]
-    lower = read.lower()
+    words = {"", *_WORD.findall(read.lower())}
+    tried = sorted((pair for word in words for pair in rules.get(word, ())), key=itemgetter(0))
     known = f" {normalise(subject)} "  # "church" tells nothing of "First Church", but "historic church" does
     calls: list[Call] = []
     taken: list[Span] = []
-    for rule in rules:
-        if rule.word not in lower:
+    for _, rule in tried:
+        if not places and not rule.anywhere:
             continue
         found = rule.pattern.search(read)
         if found is None or _NEGATION.search(found.group()) is not None:
