@@ -92,6 +92,8 @@ def test_ten_megabytes_pass_in_seconds_and_a_document_without_a_title_stays():
         ("Ada L. Rice", "Daniel Rice (1896-1975) and Ada Rice were American painters.", {}),  # somebody else
         ("List of Castle episodes", "Castle is an American television series.", {}),
         ("Colors (TV channel)", "Viacom 18 Media is an Indian company.", {}),
+        ("Lee In-hoon", "Lee In-hun (born 1970) is a skater.", {"Birth Date": "1970", "Occupation": "skater"}),
+        ("Ida Cook-Nelson", "Craig Nelson (born 1944) is an actor.", {}),  # of the title's name only the last
         ("Westlake, Ohio", "In Spain, Westlake is a city.", {"Type": "city"}),  # the name before the comma
         ("Westlake, Ohio", "The population was 300 at the 2010 census.", {"Population": "300", "Census Year": "2010"}),
         ("FC Alga", "The club no longer plays its home games at Dynamo Stadion.", {}),
@@ -100,6 +102,15 @@ def test_ten_megabytes_pass_in_seconds_and_a_document_without_a_title_stays():
 def test_what_the_first_sentence_names_and_what_is_denied(title, text, calls):
     got = found(text, title, Patterns())
     assert calls in got if isinstance(calls, str) else got == calls
+
+
+def test_a_rule_about_what_was_just_named_finds_every_one():
+    text = "Her films include The Lark (1956), Forty Carats (1969) and, in Lyon, France, Green Water (1970)."
+    (document,) = Patterns().annotate([Document("d", text, (), {"title": "Jean Winslow"})])
+    assert [call.lookup for call in document.calls] == [
+        ("The Lark", "Release Year", "1956"),
+        ("Forty Carats", "Release Year", "1969"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ _ALSO_CALLED = {
     "aircraft": ["airliner", "fighter", "bomber"],
 }
 """What else a text calls its subject, by the nouns that it says the subject is: "The track" for a song."""
+_LIFE = re.compile(r"\s*\([^\n]{0,200}?\b(?:born|1\d{3}|20\d\d)\b[^()\n]{0,80}\)\s(?:is|was)\s")
 _SMALL = frozenset({"the", "and", "for", "season", "list"})
 
 
@@ -159,7 +160,8 @@ def opening_name(sentence: str, names: Names) -> int:
     """How many characters of a document's first sentence name its subject, in other words than its title does.
 
     "The Sears Centre Arena" for "Sears Centre", "Eudaldo Báez Galib" without the accent: what stands before the verb,
-    if it holds half of the title's words, or more than that for people; 0 where it does not.
+    if it holds half of the title's words, or more than that for people, or the first of them and life dates follow; 0
+    where it does not.
     """
     found = _OPENING.match(sentence)
     a_list = names.subject.startswith("List of ")  # "Castle" of "List of Castle episodes" is something else
@@ -168,9 +170,12 @@ def opening_name(sentence: str, names: Names) -> int:
     whole = re.match(rf"(?:The )?{re.escape(bare_title(names.subject))}(?!\w)", sentence)
     if whole is not None and whole.end() > found.end():  # "Goodbye South, Goodbye"
         return 0
-    title = {word for word in normalise(bare_title(names.subject)).split() if len(word) > 2} - _SMALL
-    shared = len(title & set(normalise(found.group()).split()))
-    if 2 * shared >= len(title) + names.person and shared:
+    words = [word for word in normalise(bare_title(names.subject)).split() if len(word) > 2]
+    said = set(normalise(found.group()).split())
+    title = set(words) - _SMALL
+    shared = len(title & said)
+    named = names.person and words[:1] != [] and words[0] in said and _LIFE.match(sentence, found.end()) is not None
+    if shared and (2 * shared >= len(title) + names.person or named):
         return found.end()
     # "Burhakaba" for "Buurhakaba"
     alike = not names.person and SequenceMatcher(None, names.subject.lower(), found.group().lower()).ratio() >= 0.8
@@ -194,25 +199,33 @@ def _in_sentence(
     for _, rule in tried:
         if not places and not rule.anywhere:
             continue
-        found = rule.pattern.search(read)
-        if found is None or _NEGATION.search(found.group()) is not None:
+        first = rule.pattern.search(read)
+        if first is None:
             continue
-        for number, relation in enumerate(rule.relations):
-            span = found.span(f"v{number}")
-            if span[0] < 0 or span[0] == span[1] or SUBJECT in found[f"v{number}"] or GENITIVE in found[f"v{number}"]:
+        for found in rule.pattern.finditer(read, first.start()) if rule.of_others else (first,):
+            if _NEGATION.search(found.group()) is not None:
                 continue
-            start, end = _place(span[0], places), _place(span[1] - 1, places) + 1
-            value = sentence[start:end]
-            if value.endswith(("'s", "’s")):
+            entity = found["of"] if rule.of_others else subject
+            if SUBJECT in entity or GENITIVE in entity:
                 continue
-            if any(start < other and one < end for one, other in taken):
-                continue
-            if relation == "Type" and f" {normalise(value)} " in known:
-                continue
-            taken.append((start, end))
-            at = offset + start
-            calls.append(Call(at, Lookup(subject, relation, value), (at, offset + end)))
+            for relation, start, end in _values(found, rule.relations, places):
+                value = sentence[start:end]
+                if value.endswith(("'s", "’s", " No")) or any(start < other and one < end for one, other in taken):
+                    continue
+                if relation == "Type" and f" {normalise(value)} " in known:
+                    continue
+                taken.append((start, end))
+                at = offset + start
+                calls.append(Call(at, Lookup(entity, relation, value), (at, offset + end)))
     return sorted(calls, key=lambda call: call.at)
+
+
+def _values(found: re.Match[str], relations: Sequence[str], places: Sequence[Span]) -> Iterator[tuple[str, int, int]]:
+    """The relations of a rule that have a value here, and where in the sentence it begins and ends."""
+    for number, relation in enumerate(relations):
+        span, value = found.span(f"v{number}"), found[f"v{number}"]
+        if value and SUBJECT not in value and GENITIVE not in value:
+            yield relation, _place(span[0], places), _place(span[1] - 1, places) + 1
 
 
 def _with_subject_marked(sentence: str, mentions: re.Pattern[str], opening: int = 0) -> tuple[str, list[Span]]:

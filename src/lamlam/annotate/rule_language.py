@@ -17,6 +17,8 @@ A file of rules is YAML: a list of
   it, and "is", "was", "are" or "were";
 - `{Relation: kind}` is a value, which becomes a call; `{kind}` is not, but has to be there. Kinds are named in
   `rules/kinds.yaml`;
+- `{of: kind}` is what the values after it are about, where that is not the subject: "the National Football League
+  (NFL)". Such a rule holds anywhere, and as often as it is found in a sentence;
 - `…` is a gap: up to 80 characters of the same clause (no full stop, semicolon, bracket or new subject);
 - a blank is any white space.
 
@@ -74,6 +76,11 @@ class Rule:
     examples: tuple[Example, ...]
     anywhere: bool = False
     """Whether it also holds for sentences that do not mention the subject."""
+
+    @property
+    def of_others(self) -> bool:
+        """Whether its calls are about what group `of` of the pattern holds, and not about the subject."""
+        return "of" in self.pattern.groupindex
 
 
 def load_rules(path: Path | None = None) -> list[Rule]:
@@ -135,7 +142,7 @@ def _rules(listed: Any, where: str) -> Iterator[Rule]:
             for text in texts:
                 filled = text.replace("$word", word).replace("$relation", relation)
                 rule = _compile(entry["rule"], entry.get("about"), filled, word, examples, where)
-                yield replace(rule, anywhere=entry.get("anywhere") is True)
+                yield replace(rule, anywhere=rule.of_others or entry.get("anywhere") is True)
                 examples = ()
 
 
@@ -158,6 +165,8 @@ def _compile(name: str, about: str | None, text: str, word: str, examples: tuple
             raise LamlamError(f"{where}, rule {name!r}: no kind {kind!r}; there are {', '.join(sorted(kinds()))}")
         if not colon:
             return f"(?:{kinds()[kind]})"
+        if relation == "of":
+            return f"(?P<of>{kinds()[kind]})"
         relations.append(relation)
         return f"(?P<v{len(relations) - 1}>{kinds()[kind]})"
 
