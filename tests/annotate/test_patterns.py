@@ -132,3 +132,8 @@ def test_a_file_of_rules_that_cannot_be_read_is_one_line(tmp_path, content, mess
         load_rules(tmp_path / "r.yaml")
     assert "\n" not in str(caught.value)
     assert "r.yaml" in str(caught.value)
+
+
+def test_no_value_is_cut_off_at_a_full_stop_of_its_own():
+    assert found("Corozal is a town in the U.S. It is small.", "Corozal", Patterns()).get("Location") != "U"
+    assert "Location" not in found("Wabowden is situated on Trunk Highway No. 6.", "Wabowden", Patterns())

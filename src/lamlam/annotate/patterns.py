@@ -91,6 +91,8 @@ _ALSO_CALLED = {
 }
 """What else a text calls its subject, by the nouns that it says the subject is: "The track" for a song."""
 _LIFE = re.compile(r"\s*\([^\n]{0,200}?\b(?:born|1\d{3}|20\d\d)\b[^()\n]{0,80}\)\s(?:is|was)\s")
+_GOES_ON = re.compile(r"\.[A-Z]")
+"""Behind "U", of the U.S."""
 _SMALL = frozenset({"the", "and", "for", "season", "list"})
 
 
@@ -210,7 +212,8 @@ def _in_sentence(
                 continue
             for relation, start, end in _values(found, rule.relations, places):
                 value = sentence[start:end]
-                if value.endswith(("'s", "’s", " No")) or any(start < other and one < end for one, other in taken):
+                cut = value.endswith(("'s", "’s", " No")) or _GOES_ON.match(sentence, end) is not None
+                if cut or any(start < other and one < end for one, other in taken):
                     continue
                 if relation == "Type" and f" {normalise(value)} " in known:
                     continue
