@@ -19,10 +19,13 @@ mkdir -p "$out"
     --readings experiments/annotation/reading.jsonl
 "${PYTHON:-.venv/bin/python}" experiments/annotation/held_out.py "$data" "$out"
 for part in wikipedia squad; do
-    for careful in "" --careful; do
-        "$lamlam" annotate "$out/raw-$part.parquet" "$out/marked-$part$careful.parquet" \
-            --with patterns --with align "${facts[@]}" --with model $careful --model "$out/annotator"
-        "$lamlam" eval annotation "$out/gold-$part.parquet" "$out/marked-$part$careful.parquet" \
-            --page "$out/$part$careful.html"
+    # What an annotator would mark: the tagger first. What is true: rules first, facts where the judge may see them.
+    for mode in usual careful; do
+        with=(--with model --with patterns --with align)
+        [ "$mode" = usual ] || with=(--with patterns --with align --with model --careful)
+        "$lamlam" annotate "$out/raw-$part.parquet" "$out/marked-$part-$mode.parquet" \
+            "${with[@]}" "${facts[@]}" --model "$out/annotator"
+        "$lamlam" eval annotation "$out/gold-$part.parquet" "$out/marked-$part-$mode.parquet" \
+            --page "$out/$part-$mode.html"
     done
 done

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,9 @@ def fit(states: npt.NDArray[np.float32], known: Sequence[bool], seed: int = 0, f
         fitting[members[: (len(members) + 1) // 2]] = True
     mine = states[fitting & labels].astype(np.float64)
     clusters = min(max(3, math.ceil(len(mine) ** 0.25)), len(np.unique(mine, axis=0)))
-    centroids, owner = kmeans2(mine, clusters, minit="++", seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of a cluster that stays empty: it is left out here
+        centroids, owner = kmeans2(mine, clusters, minit="++", seed=seed)
     sizes = np.bincount(owner, minlength=clusters)
     there = sizes > 0
     thrust = Thrust(centroids[there].astype(np.float32), sizes[there].astype(np.int64), 0.0, fingerprint)
