@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Marks up all 178,610 leads of intros.parquet without an outside model: rules, then facts, then the local annotator.
 #
-#   experiments/annotation/run.sh [DATA] [OUT] [LEADS]      with the annotator that train.sh wrote to OUT/annotator
+#   experiments/annotation/run.sh [DATA] [OUT] [LEADS]      with the annotator in OUT/annotator, else trained first
 #
 # LEADS, another file of raw documents, is for a look at a part of them. Shards that are done are skipped when it is run
 # again.
@@ -11,7 +11,9 @@ data=$(realpath "${1:-../shared/data}")
 out=${2:-runs/annotation}
 leads=${3:-$data/wikipedia/intros.parquet}
 lamlam=${LAMLAM:-.venv/bin/lamlam}
-annotator=$(realpath "${ANNOTATOR:-$out/annotator}")
+annotator=${ANNOTATOR:-$out/annotator}
+[ -d "$annotator" ] || experiments/annotation/train.sh "$data" "$out"
+annotator=$(realpath "$annotator")
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 [ -d "$out/shards" ] || "$lamlam" shards split "$leads" "$out/shards" --each "${EACH:-5000}"
