@@ -120,6 +120,8 @@ class Bench:
     def __init__(self, model: Any, tokenizer: LookupTokenizer, kb: KnowledgeBase, seed: int) -> None:
         self.model, self.tokenizer, self.kb = model, tokenizer, kb
         self.rng = Random(seed)
+        special = {*tokenizer.lookup_ids, tokenizer.eos_id, tokenizer.start_id}
+        self.ordinary = [token for token in range(len(tokenizer)) if token not in special]
         bias = torch.zeros(model.config.vocab_size, dtype=model.dtype, device=model.device)
         bias[tokenizer.eos_id], bias[tokenizer.entity_id] = -1e4, 1e4
         model.lm_head.bias = torch.nn.Parameter(bias, requires_grad=False)
@@ -134,8 +136,7 @@ class Bench:
         """Requests with prompts of random tokens that write so many tokens of text."""
         names = self.tokenizer
         window = self.model.config.max_position_embeddings
-        ids = [one for one in range(len(names)) if one not in (*names.lookup_ids, names.eos_id, names.start_id)]
-        prompts = [self.rng.choices(ids, k=_PROMPT) for _ in range(count)]
+        prompts = [self.rng.choices(self.ordinary, k=_PROMPT) for _ in range(count)]
         return [Request(_Due(names, prompt, tokens, 10_000, window).after(self.gap)) for prompt in prompts]
 
     def steer(self, batch: int) -> None:
