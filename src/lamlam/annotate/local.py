@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from lamlam.annotate.annotator import Annotator
 from lamlam.annotate.clause_guesses import LOOSE_GUESS
@@ -16,21 +14,11 @@ from lamlam.annotate.evidence import evidence
 from lamlam.annotate.judge import CallJudge
 from lamlam.annotate.mentions import first_mention
 from lamlam.annotate.merge import with_calls
-from lamlam.annotate.parse import Stretch, load_parser, names_in, parse_all, places, says
+from lamlam.annotate.parse import load_parser, places, says
 from lamlam.annotate.stated_facts import FACT
 from lamlam.annotate.subject import title_of
-from lamlam.annotate.tagger import (
-    Candidate,
-    SpanTagger,
-    Window,
-    candidate_at,
-    candidates_in,
-    gather,
-    state_at,
-    windows_of,
-    without_overlaps,
-)
-from lamlam.annotate.tagger_training import read_windows
+from lamlam.annotate.tagged import AT_ONCE, Tagged, tag_all
+from lamlam.annotate.tagger import Candidate, SpanTagger, candidates_in, without_overlaps
 from lamlam.errors import LamlamError
 from lamlam.text import Call, Document, Lookup, Span
 
@@ -40,19 +28,6 @@ LEAST = {"nearest verb": 0.3, "sentence": 0.5, LOOSE_GUESS: 0.5}
 """The chance that a value has to have where the rule of grammar is one that is often wrong."""
 LOOSE = 0.01
 """The chance above which the judge is asked, where calls had better be true: what is true need not be usual."""
-AT_ONCE = 64
-"""Documents that are parsed and tagged together."""
-
-
-class _Read(NamedTuple):
-    """A document as parser and tagger read it: `chances` [words, 1 + LONGEST], `states` [tokens, hidden] by window."""
-
-    document: Document
-    stretches: list[Stretch]
-    words: list[Span]
-    windows: list[Window]
-    chances: np.ndarray
-    states: list[np.ndarray]
 
 
 class LocalAnnotator:
@@ -88,7 +63,7 @@ class LocalAnnotator:
             yield from self._mark(some)
 
     def _mark(self, documents: Sequence[Document]) -> Iterator[Document]:
-        read = self._read([document for document in documents if title_of(document) is not None])
+        read = tag_all(documents, self._parser, self._tokenizer, self._tagger)
         for document in documents:
             if title_of(document) is None:
                 yield document
@@ -98,25 +73,16 @@ class LocalAnnotator:
                     one = one._replace(document=with_calls(document, self._stated(one, self._facts)))
                 yield with_calls(one.document, self._calls(one))
 
-    def _read(self, documents: Sequence[Document]) -> Iterator[_Read]:
-        parsed = list(parse_all(self._parser, documents))
-        seen = [windows_of(*one, self._tokenizer) for one in zip(documents, parsed, strict=True)]
-        of_windows = iter(read_windows(self._tagger, [window for _, windows in seen for window in windows]))
-        for document, stretches, (words, windows) in zip(documents, parsed, seen, strict=True):
-            found = [next(of_windows) for _ in windows]
-            chances = gather(len(words), windows, [chances for chances, _ in found])
-            yield _Read(document, stretches, words, windows, chances, [states for _, states in found])
-
-    def _stated(self, read: _Read, facts: Annotator) -> Iterator[Call]:
+    def _stated(self, read: Tagged, facts: Annotator) -> Iterator[Call]:
         """The calls that `facts` proposes and the judge takes for true."""
         (proposed,) = facts.annotate([read.document])
         for call in proposed.calls:
             if call.span is not None and call not in read.document.calls:
-                at = candidate_at(read.chances, read.words, call.span)
+                at = read.candidate(call.span)
                 if at is not None and self._gain(read, call.lookup, FACT, call.span, at) > 0:
                     yield call
 
-    def _calls(self, read: _Read) -> Iterator[Call]:
+    def _calls(self, read: Tagged) -> Iterator[Call]:
         text = read.document.text
         candidates = candidates_in(read.chances, min(self._least, *LEAST.values()) if self._careful is None else LOOSE)
         spans = [(read.words[one.first][0], read.words[one.end - 1][1]) for one in candidates]
@@ -131,7 +97,7 @@ class LocalAnnotator:
             if found is not None:
                 yield Call(spans[i][0], found[0], spans[i])
 
-    def _lookups(self, read: _Read, spans: Sequence[Span]) -> list[tuple[Lookup, str] | None]:
+    def _lookups(self, read: Tagged, spans: Sequence[Span]) -> list[tuple[Lookup, str] | None]:
         """For every span the question that it answers, and the rule of grammar that says so."""
         found: list[tuple[Lookup, str] | None] = []
         for span, said in zip(spans, says(read.document, read.stretches, spans), strict=True):
@@ -145,16 +111,16 @@ class LocalAnnotator:
             found.append((Lookup(said.entity, relation, value), said.rule))
         return found
 
-    def _gain(self, read: _Read, lookup: Lookup, rule: str, span: Span, at: Candidate) -> float:
+    def _gain(self, read: Tagged, lookup: Lookup, rule: str, span: Span, at: Candidate) -> float:
         """By how much the call is likelier than it has to be."""
         if self._careful is None:
             return at.chance - LEAST.get(rule, self._least)
         judge, least = self._careful
-        names, (place,) = names_in(read.document), places(read.stretches, [span])
-        if rule == LOOSE_GUESS or names is None or place is None:
+        (place,) = places(read.stretches, [span])
+        if rule == LOOSE_GUESS or place is None:
             return -1.0
-        features = evidence(place, lookup, rule, names, at.chance, judge.words)
-        return judge.chance(features, state_at(read.windows, read.states, at)) - least
+        features = evidence(place, lookup, rule, read.names, at.chance, judge.words)
+        return judge.chance(features, read.state(at)) - least
 
 
 def _is_new(text: str, span: Span, taken: Iterable[Span]) -> bool:

@@ -18,9 +18,9 @@ from lamlam.annotate.call_features import NO_RULE
 from lamlam.annotate.evidence import evidence
 from lamlam.annotate.judge import CallJudge, Verdict, along, axes_of, cross_validated, fit_weights, folded, ranked
 from lamlam.annotate.mentions import first_mention
-from lamlam.annotate.parse import Stretch, names_in, parse_all, places, says
-from lamlam.annotate.tagger import SpanTagger, candidate_at, gather, state_at, windows_of
-from lamlam.annotate.tagger_training import read_windows
+from lamlam.annotate.parse import Stretch, places, says
+from lamlam.annotate.tagged import AT_ONCE, Tagged, tag_all
+from lamlam.annotate.tagger import SpanTagger
 from lamlam.errors import LamlamError
 from lamlam.text import Document, Lookup, Span
 
@@ -113,26 +113,25 @@ def _verdicts(
     for reading in readings:
         of_document[reading.document].append(reading)
     texts = [one for one in documents if one.id in of_document]
-    for text, stretches in zip(texts, parse_all(parser, texts), strict=True):
-        names = names_in(text)
-        if names is None:
-            continue
-        starts, windows = windows_of(text, stretches, tokenizer)
-        read = read_windows(tagger, windows)
-        chances, states = gather(len(starts), windows, [one for one, _ in read]), [one for _, one in read]
-        for reading in of_document[text.id]:
-            span = _span_of(reading, text)
-            if span is None:
-                continue
-            rule = reading.rule or _rule_of(reading, text, stretches, span)
-            (place,) = places(stretches, [span])
-            at = candidate_at(chances, starts, span)
-            if place is None or at is None:
-                continue
-            features = evidence(place, reading.lookup, rule, names, at.chance, words)
-            if features:  # what nobody would ask the judge about teaches it nothing
-                state = state_at(windows, states, at)
-                yield Verdict(features, reading.good, text.id, state)
+    for first in range(0, len(texts), AT_ONCE):
+        for read in tag_all(texts[first : first + AT_ONCE], parser, tokenizer, tagger):
+            for reading in of_document[read.document.id]:
+                verdict = _verdict(reading, read, words)
+                if verdict is not None:
+                    yield verdict
+
+
+def _verdict(reading: Reading, read: Tagged, words: Mapping[str, int]) -> Verdict | None:
+    """What a reading teaches; None where its value is not in the text, or nobody would ask the judge about it."""
+    span = _span_of(reading, read.document)
+    if span is None:
+        return None
+    (place,), at = places(read.stretches, [span]), read.candidate(span)
+    if place is None or at is None:
+        return None
+    rule = reading.rule or _rule_of(reading, read.document, read.stretches, span)
+    features = evidence(place, reading.lookup, rule, read.names, at.chance, words)
+    return Verdict(features, reading.good, read.document.id, read.state(at)) if features else None
 
 
 def _span_of(reading: Reading, text: Document) -> Span | None:
