@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from lamlam.generate.compiling import COMPILES
-from lamlam.generate.constraint import Only
+from lamlam.generate.constraint import NO_PAIRS, Only
 from lamlam.generate.likeliest import Likeliest
 from lamlam.generate.llama import LlamaForward
 from lamlam.generate.output import RoundedScores, Scores, Whole
@@ -112,7 +112,7 @@ class Chooser:
         return chosen
 
     def _found(self, here: Likeliest, scores: Scores, choices: Choices) -> torch.Tensor:
-        banned = _pairs(choices.banned.items()) if choices.banned else _NO_PAIRS
+        banned = _pairs(choices.banned.items()) if choices.banned else NO_PAIRS
         if self._compiled is not None and isinstance(scores, RoundedScores):
             return torch.from_numpy(self._compiled(scores, choices.states, banned, choices.only))
         return torch.from_numpy(here(scores, choices.states, banned, choices.only))
@@ -210,6 +210,3 @@ def _pairs(lists: Collection[tuple[int, Collection[int]]]) -> Int64:
     """(row, tokens) lists as one array of rows and one of tokens."""
     rows = np.repeat([row for row, _ in lists], [len(tokens) for _, tokens in lists])
     return np.array([rows, [token for _, tokens in lists for token in tokens]], np.int64)
-
-
-_NO_PAIRS: Int64 = np.zeros((2, 0), np.int64)

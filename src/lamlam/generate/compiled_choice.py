@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 
 from lamlam.generate.compiling import compiled, compiled_in_order
-from lamlam.generate.constraint import Only
-from lamlam.generate.output import BLOCK, Int64
+from lamlam.generate.constraint import NO_PAIRS, Only
+from lamlam.generate.output import BLOCK, LEVELS, TINY, Int64
 
 if TYPE_CHECKING:
     from lamlam.generate.output import RoundedScores
@@ -21,8 +21,6 @@ Floats = npt.NDArray[Any]
 Ints = npt.NDArray[np.signedinteger[Any]]
 Bools = npt.NDArray[np.bool_]
 
-_LEVELS = 127
-_TINY = 1e-30
 _LOWEST = np.iinfo(np.int32).min
 
 
@@ -37,7 +35,7 @@ class CompiledLikeliest:
     def __call__(self, scores: RoundedScores, states: Int64, banned: Int64, only: Only | None) -> Int64:
         """As `Likeliest.__call__`."""
         output, hidden = scores.output, scores.hidden
-        places, masks, pairs, hot = np.arange(len(states)), states, _NO_PAIRS, self._no_hot
+        places, masks, pairs, hot = np.arange(len(states)), states, NO_PAIRS, self._no_hot
         if only is not None:
             free = np.ones(len(states), bool)
             free[only.rows] = False
@@ -57,7 +55,6 @@ class CompiledLikeliest:
         return chosen
 
 
-_NO_PAIRS: Int64 = np.zeros((2, 0), np.int64)
 _NO_SCORES = np.zeros((0, 0), np.int32)
 
 
@@ -70,7 +67,7 @@ def _round(hidden: Floats, places: Int64, error: float, size: float, scale: floa
             value = np.float64(hidden[place, column])
             largest = max(largest, abs(value))
             square += value * value
-        step = max(largest, _TINY) / _LEVELS
+        step = max(largest, TINY) / LEVELS
         for column in range(hidden.shape[1]):
             value = np.float64(hidden[place, column])
             rounded = np.rint(value / step)

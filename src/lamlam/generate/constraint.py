@@ -15,6 +15,9 @@ from lamlam.model import LookupTokenizer
 
 Int64 = npt.NDArray[np.int64]
 
+NO_PAIRS: Int64 = np.zeros((2, 0), np.int64)
+"""No row, and no token that may, or may not, come in it."""
+
 
 class Allowed(Protocol):
     """What may come next in each of some rows (`lamlam.kb.prefix_index.Allowed`)."""

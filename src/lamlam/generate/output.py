@@ -17,11 +17,11 @@ Int64 = npt.NDArray[np.int64]
 Numbers = npt.NDArray[Any]
 
 BLOCK = 128
-"""The columns of rough scores come in blocks of so many. `compiled_choice` is compiled for it: when it changes, delete
-Numba's cache."""
+"""The columns of rough scores come in blocks of so many. `compiled_choice` is compiled for it, and for the two numbers
+below: when one changes, delete Numba's cache."""
+LEVELS, TINY = 127, 1e-30
+"""How far whole numbers of 8 bits reach, and what stands for the largest of a row of zeros."""
 
-_LEVELS = 127
-_TINY = 1e-30
 _APART = 500  # one token of so many may have weights too large for the scale of the others
 
 
@@ -95,7 +95,7 @@ class Rounded:
         apart = largest > 1.5 * np.partition(largest, -size - 1)[-size - 1]
         apart |= self.bias != 0
         self.apart: Int64 = apart.nonzero()[0]
-        self.scale = float(largest[~apart].max(initial=0)) / _LEVELS or 1.0
+        self.scale = float(largest[~apart].max(initial=0)) / LEVELS or 1.0
         whole = self._whole.numpy()[: len(self.weight)]
         self.error = self.size = 0.0  # the largest |e| and |s·q|
         for first in range(0, len(whole), 4096):  # lest the copies take more memory than the weights
@@ -114,7 +114,7 @@ class Rounded:
     def rough(self, hidden: Numbers) -> Rough:
         """As `Scores.rough`, for rows of hidden states."""
         hidden = hidden.astype(np.float64)
-        scale = np.maximum(np.abs(hidden).max(axis=1, keepdims=True), _TINY) / _LEVELS
+        scale = np.maximum(np.abs(hidden).max(axis=1, keepdims=True), TINY) / LEVELS
         whole = np.rint(hidden / scale)
         left = hidden - whole * scale
         off = self.error * np.sqrt(np.vecdot(hidden, hidden)) + self.size * np.sqrt(np.vecdot(left, left))
